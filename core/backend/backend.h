@@ -1,0 +1,158 @@
+// What a backend fulfils: the contracts of every kernel family.
+//
+// Core says what is to be computed; `cuda/` and `cpu_fallback/` say how, in
+// files of the same names. No contract assumes that the host can read device
+// memory; all work is enqueued on the stream that is handed in and runs in the
+// order of that stream. Pointers are device pointers, strides count elements.
+//
+// Contracts are checked by core before a launch: a backend may assume that
+// shapes, dtypes and devices fit. Sizes may be 0 (nothing is then written,
+// reductions write their neutral element) and may exceed 2³¹.
+//
+// Results do not depend on the number of threads: whatever is summed is split
+// by size alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/pointwise/program.h"
+#include "jacquard/device.h"
+#include "jacquard/dtype.h"
+#include "jacquard/shape.h"
+
+namespace jacquard::backend {
+
+// The value of a slot: read as `i` if the slot's dtype is bool or integer,
+// else as `f`.
+using Scalar = pointwise::Literal;
+
+// Where a leaf of a program is. For index and random leaves data is nullptr and
+// the strides say how the leaf's own row-major position runs over the space.
+struct Binding {
+  const void* data = nullptr;
+  DType dtype = DType::float32;
+  Strides strides;  // one for each axis of the space; 0: broadcast
+};
+
+// Where an output of a program goes. The output's dtype may differ from its
+// instruction's: it is converted when written.
+struct OutputBinding {
+  void* data = nullptr;
+  DType dtype = DType::float32;
+  // One for each axis of the space. An axis on which a reduced output has
+  // stride 0 is reduced. A stored output has stride 0 only on axes of extent 1
+  // and, for a row constant, on the last axis.
+  Strides strides;
+  bool accumulate = false;  // out = out + value instead of out = value
+};
+
+// Skeletons map, map-reduce and row: which one follows from the program.
+struct ProgramLaunch {
+  const pointwise::Program* program = nullptr;
+  Shape space;  // iteration space, row-major; any rank up to 8
+  std::span<const Binding> leaves;    // in the program's order
+  std::span<const Scalar> slots;      // in the program's order
+  std::span<const OutputBinding> outputs;  // in the program's order
+};
+
+// A dense matrix operand: element (i, j) of batch element with offset o is
+// data[o + i·row_stride + j·col_stride]. One of the two strides is 1 (or its
+// extent is 1), the other at least the extent of the first.
+struct MatrixBinding {
+  const void* data = nullptr;
+  std::int64_t row_stride = 0;
+  std::int64_t col_stride = 0;
+  Strides batch_strides;  // one for each axis of MatmulLaunch::batch
+};
+
+// c[b] = a[b]·b[b] (+ c[b] if accumulate). a: m×k, b: k×n, c: m×n row-major
+// contiguous, batch element i of c at i·m·n. All of `dtype` (floating, or an
+// integer type, where products and sums wrap); halves accumulate in float32 and
+// round once. k = 0 gives zeros. c may be float32 for half operands.
+struct MatmulLaunch {
+  DType dtype = DType::float32;
+  DType out_dtype = DType::float32;
+  Shape batch;
+  std::int64_t m = 0, n = 0, k = 0;
+  MatrixBinding a, b;
+  void* c = nullptr;
+  bool accumulate = false;
+};
+
+// Gather along one axis: for each position (o, j, i) of outer × count × inner
+//   out[o, j, i] = x[o, index(o, j, i), i].
+// x is contiguous outer × extent × inner, out contiguous. index is int64 with
+// strides over (outer, count, inner), 0 where it is the same. Negative indices
+// count from the end. An index out of range: on the CPU IndexError at the
+// launch; elsewhere reported at the next synchronisation.
+struct IndexLaunch {
+  const char* op = "";  // for the message
+  DType dtype = DType::float32;
+  std::int64_t outer = 1, extent = 0, count = 0, inner = 1;
+  const std::int64_t* index = nullptr;
+  std::int64_t index_strides[3] = {0, 1, 0};
+  const void* source = nullptr;  // gather: x; scatter: values, like out above
+  void* target = nullptr;        // gather: out; scatter: the array like x
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual const char* name() const = 0;
+
+  // Devices present; 0 is a normal answer.
+  virtual int device_count() const = 0;
+
+  // Memory, in the order of the stream: `free` may be called as soon as the
+  // last use was enqueued. At least 64-byte aligned; 0 bytes give a pointer
+  // that is not nullptr. OutOfMemory with requested, in use, peak and free.
+  virtual void* allocate(std::size_t bytes, Stream stream) = 0;
+  virtual void free(void* data, std::size_t bytes, Stream stream) noexcept = 0;
+  // Bytes handed out now, the most ever, and calls that went to the system.
+  struct MemoryStats {
+    std::size_t in_use = 0, peak = 0;
+    std::uint64_t system_allocations = 0;
+  };
+  virtual MemoryStats memory_stats(int device) const = 0;
+
+  // The source of an upload may be reused as soon as the call returns; a
+  // download has arrived when it returns.
+  virtual void upload(void* to, const void* from_host, std::size_t bytes,
+                      Stream stream) = 0;
+  virtual void download(void* to_host, const void* from, std::size_t bytes,
+                        Stream stream) = 0;
+  virtual void copy(void* to, const void* from, std::size_t bytes,
+                    Stream stream) = 0;
+
+  virtual Stream current_stream(int device) = 0;
+  virtual void synchronize(Stream stream) = 0;
+  virtual void synchronize_device(int device) = 0;
+
+  virtual void run(const ProgramLaunch& launch, Stream stream) = 0;
+  // Skeleton list: one program over many spaces, one launch. All entries have
+  // the same program; it has stored outputs only. An output may be the same
+  // memory as a leaf of its own entry, element by element.
+  virtual void run_list(std::span<const ProgramLaunch> launches,
+                        Stream stream) = 0;
+  virtual void matmul(const MatmulLaunch& launch, Stream stream) = 0;
+  virtual void gather(const IndexLaunch& launch, Stream stream) = 0;
+  // target[o, index, i] += source[o, j, i], repeated indices in rising j: the
+  // same bits whatever the number of threads.
+  virtual void scatter_add(const IndexLaunch& launch, Stream stream) = 0;
+  // target[o, index, i] = source[o, j, i]; of repeated indices the last wins.
+  virtual void scatter(const IndexLaunch& launch, Stream stream) = 0;
+};
+
+// The backend of a device type. DeviceError that says what to install or why it
+// is not there. Opens the backend's library at the first call.
+Backend& backend_of(DeviceType type);
+// nullptr instead of an exception.
+Backend* find_backend(DeviceType type) noexcept;
+
+// The one function that a backend library exports, by this name.
+inline constexpr const char* kEntryPoint = "jacquard_backend";
+using EntryPoint = Backend* (*)();
+
+}  // namespace jacquard::backend

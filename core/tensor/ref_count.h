@@ -1,0 +1,72 @@
+// Intrusive reference counting: one word in the object, one word a handle.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+namespace jacquard {
+
+template <class T>
+class RefCounted {
+ public:
+  void retain() const noexcept {
+    count_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void release() const noexcept {
+    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      delete static_cast<const T*>(this);
+  }
+  long use_count() const noexcept {
+    return count_.load(std::memory_order_acquire);
+  }
+
+ protected:
+  RefCounted() = default;
+  ~RefCounted() = default;
+  RefCounted(const RefCounted&) = delete;
+  RefCounted& operator=(const RefCounted&) = delete;
+
+ private:
+  mutable std::atomic<std::int32_t> count_{0};
+};
+
+// A handle to a RefCounted object; empty when default-constructed.
+template <class T>
+class IntrusivePtr {
+ public:
+  IntrusivePtr() noexcept = default;
+  IntrusivePtr(std::nullptr_t) noexcept {}
+  explicit IntrusivePtr(T* p) noexcept : p_(p) {
+    if (p_) p_->retain();
+  }
+  IntrusivePtr(const IntrusivePtr& o) noexcept : p_(o.p_) {
+    if (p_) p_->retain();
+  }
+  IntrusivePtr(IntrusivePtr&& o) noexcept : p_(o.p_) { o.p_ = nullptr; }
+  IntrusivePtr& operator=(IntrusivePtr o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~IntrusivePtr() {
+    if (p_) p_->release();
+  }
+
+  T* get() const noexcept { return p_; }
+  T* operator->() const noexcept { return p_; }
+  T& operator*() const noexcept { return *p_; }
+  explicit operator bool() const noexcept { return p_ != nullptr; }
+  // Gives up the reference without counting it down.
+  T* detach() noexcept { return std::exchange(p_, nullptr); }
+  friend bool operator==(const IntrusivePtr&, const IntrusivePtr&) = default;
+
+ private:
+  T* p_ = nullptr;
+};
+
+template <class T, class... Args>
+IntrusivePtr<T> make_intrusive(Args&&... args) {
+  return IntrusivePtr<T>(new T(std::forward<Args>(args)...));
+}
+
+}  // namespace jacquard

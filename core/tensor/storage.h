@@ -1,0 +1,58 @@
+// Storage: memory on a device, shared by the tensors that view it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "core/tensor/ref_count.h"
+#include "jacquard/tensor.h"
+
+namespace jacquard {
+
+class Storage : public RefCounted<Storage> {
+ public:
+  // Allocates from the device's backend, on the current stream.
+  static IntrusivePtr<Storage> allocate(std::size_t bytes, Stream stream);
+  // Memory of somebody else.
+  static IntrusivePtr<Storage> wrap(void* data, std::size_t bytes,
+                                    Stream stream,
+                                    std::function<void()> deleter);
+  ~Storage();
+
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  Stream stream() const { return stream_; }
+
+  // The one door for in-place writers (DESIGN §2.7): returns storage at the
+  // same address that only the caller holds. Others who share this storage
+  // keep their contents: it is moved to a copy on `stream` first. `mine` is how
+  // many references the caller itself holds.
+  IntrusivePtr<Storage> make_writable(Stream stream, long mine);
+
+ private:
+  Storage(void* data, std::size_t bytes, Stream stream)
+      : data_(data), bytes_(bytes), stream_(stream) {}
+  friend class RefCounted<Storage>;
+
+  void* data_;
+  std::size_t bytes_;
+  Stream stream_;
+  std::function<void()> deleter_;  // empty: the backend's memory
+};
+
+// What a Tensor points to: immutable.
+struct TensorImpl : RefCounted<TensorImpl> {
+  IntrusivePtr<Storage> storage;
+  Shape shape;
+  Strides strides;
+  std::int64_t offset = 0;  // in elements
+  DType dtype = DType::float32;
+  bool contiguous = true;
+
+  static Tensor make(IntrusivePtr<Storage> storage, const Shape& shape,
+                     const Strides& strides, std::int64_t offset, DType dtype);
+};
+
+}  // namespace jacquard
