@@ -62,12 +62,14 @@ namespace jacquard::pointwise {
   /* row operations, along the last axis of the iteration space. A result */   \
   /* marked (row) is one value a row, the same at each place of the row. */    \
   P(row_sum, 1, r)         /* (row) */                                         \
+  P(row_length, 0, r)      /* (row) elements in a row, in any numeric dtype */ \
   P(row_mean, 1, r)        /* (row) */                                         \
   P(row_max, 1, r)         /* (row) NaN wins */                                \
   P(row_logsumexp, 1, r)   /* (row) −inf for a row of −inf */                  \
   P(row_argmax, 1, r)      /* (row) int64, the first maximum; NaN wins */      \
   P(row_argmin, 1, r)      /* (row) int64, the first minimum; NaN wins */      \
   P(row_pick, 2, r)        /* (row) a[b], b an int64 row value; index checked*/ \
+  P(row_index, 0, r)       /* position in the row, int64 */                    \
   P(row_softmax, 1, r)                                                         \
   P(row_log_softmax, 1, r)                                                     \
   P(row_normalize, 2, r) /* (a − mean) / sqrt(var + b), biased var, b (row) */ \

@@ -48,7 +48,8 @@ enum class Reduction : std::uint8_t { store, sum, mean, prod, max, min };
 struct Output {
   Ref value;
   Reduction reduction = Reduction::store;
-  // Reduces a row constant: once a row, not once an element.
+  // Stores or reduces a row constant: once a row, not once an element. Its
+  // cotangent is then one value a row, otherwise one an element.
   bool once_a_row = false;
 
   friend bool operator==(const Output&, const Output&) = default;
@@ -61,6 +62,10 @@ struct Leaf {
   DType dtype = DType::float32;  // as stored in memory
   std::uint16_t seed_slot = 0;
   std::uint16_t offset_slot = 0;
+  // Known to be the same along the row (the leaf's last extent is 1, the
+  // space's isn't): its instruction is a row constant. Of no meaning in a
+  // program without rows.
+  bool per_row = false;
 
   friend bool operator==(const Leaf&, const Leaf&) = default;
 };
@@ -90,8 +95,9 @@ using ProgramPtr = std::shared_ptr<const Program>;
 //
 // Its leaves are, in this order of `sources`: leaves of the forward program
 // (number ≥ 0), outputs of the forward program (kOutput − j), cotangents of
-// those outputs (kCotangent − j). Slots are those of the forward program, in
-// the same order and all of them (a reverse adds none: literals are constants).
+// those outputs (kCotangent − j). Each is read. A cotangent has the compute type
+// of its output's instruction: float32 for the half types. Slots are those of
+// the forward program, in the same order and all of them, then those of `means`.
 struct Reverse {
   static constexpr int kOutput = -1;        // −1 … −999: output j
   static constexpr int kCotangent = -1000;  // −1000 …: cotangent j
@@ -99,8 +105,15 @@ struct Reverse {
   // Outputs: one for each wanted leaf, in the order of `wanted`, none reduced
   // here (Reduction::store; the launch reduces over the axes on which a leaf
   // was broadcast, with Reduction::sum). Half-typed gradients are float32.
+  // A leaf that is per_row in a program with rows has one value a row
+  // (Output::once_a_row): the launch then sums over the other axes only.
+  // An output whose instruction is the load of a cotangent passes it on.
   ProgramPtr program;
   std::vector<int> sources;
+  // Outputs of the forward program with Reduction::mean: the i-th slot after
+  // the forward's is 1 / (elements that output means[i] reduces), which the
+  // launch fills in; the cotangent itself is bound as it is.
+  std::vector<std::uint16_t> means;
   std::vector<std::uint16_t> wanted;  // forward leaf of each output
   // wanted leaves whose gradient is a structural zero are not in `wanted`.
 };
@@ -117,11 +130,13 @@ class Program {
   std::span<const Leaf> leaves() const { return code_.leaves; }
   std::span<const Output> outputs() const { return code_.outputs; }
   std::uint64_t hash() const { return hash_; }
+  // Whether the last axis is a row: there are row operations, or an output
+  // that counts once a row.
   bool has_row_ops() const { return has_row_ops_; }
   bool reads_leaf(int i) const { return reads_leaf_[i]; }
-  // Whether instruction r has the same value at each place of a row whenever
-  // its leaves do: the result of row operations and what is made of only such
-  // and slots and constants.
+  // Whether instruction r is known to have the same value at each place of a
+  // row: results of row operations, per_row leaves, slots, constants and what is
+  // made of only such. False in programs without rows.
   bool row_constant(Ref r) const { return row_constant_[r]; }
 
   // The reverse of the program for the leaves in `tracked` (bit i: leaf i),
@@ -159,12 +174,20 @@ class Program {
 // written out.
 class Builder {
  public:
-  Ref leaf(Leaf leaf);              // a new leaf, and the instruction reading it
-  Ref slot(DType dtype);            // a new slot
+  Builder() = default;
+  // Starts with the leaves and slots of a program, none of them read yet.
+  Builder(std::vector<Leaf> leaves, std::vector<DType> slots);
+
+  Ref leaf(Leaf leaf);    // a new leaf, and the instruction reading it
+  Ref slot(DType dtype);  // a new slot
+  Ref read_leaf(int i);   // the instruction reading a leaf that is there
+  Ref read_slot(int i);
   Ref constant(double value, DType dtype);
   Ref constant_int(std::int64_t value, DType dtype);
-  // Result dtype: of the operands (`cls` b, l: bool; argmax, argmin, index:
-  // int64). `cast` has its own call.
+  Ref row_index();
+  Ref row_length(DType dtype);
+  // Result dtype: of the operands (`cls` b, l: bool; argmax, argmin: int64).
+  // `cast` has its own call. DTypeError if the operands don't fit.
   Ref apply(Op op, Ref a, Ref b = kNoRef, Ref c = kNoRef);
   Ref cast(Ref a, DType dtype);
   void output(Output out) { code_.outputs.push_back(out); }
@@ -175,6 +198,9 @@ class Builder {
 
  private:
   Ref push(Instr instr);
+  Ref literal(Literal value, DType dtype);
+  Ref rewritten(const Instr& instr);
+  void grow_table();
   Code code_;
   std::vector<std::uint32_t> table_;  // open addressing over code_.instrs
 };

@@ -6,16 +6,17 @@
 #include <cstdint>
 #include <functional>
 
+#include "core/tensor/pool.h"
 #include "core/tensor/ref_count.h"
 #include "jacquard/tensor.h"
 
 namespace jacquard {
 
-class Storage : public RefCounted<Storage> {
+class Storage : public RefCounted<Storage>, public PooledNew<Storage> {
  public:
   // Allocates from the device's backend, on the current stream.
   static IntrusivePtr<Storage> allocate(std::size_t bytes, Stream stream);
-  // Memory of somebody else.
+  // Memory of somebody else. `deleter` may be empty and must not throw.
   static IntrusivePtr<Storage> wrap(void* data, std::size_t bytes,
                                     Stream stream,
                                     std::function<void()> deleter);
@@ -28,7 +29,10 @@ class Storage : public RefCounted<Storage> {
   // The one door for in-place writers (DESIGN §2.7): returns storage at the
   // same address that only the caller holds. Others who share this storage
   // keep their contents: it is moved to a copy on `stream` first. `mine` is how
-  // many references the caller itself holds.
+  // many references the caller itself holds (tensors that view it count one
+  // each). If nobody else shares, it is this storage itself; else it is a new
+  // one, and this object, which the others hold, has the copy. All or nothing.
+  // Of a tensor: make_writable in core/tensor/writable.h.
   IntrusivePtr<Storage> make_writable(Stream stream, long mine);
 
  private:
@@ -43,7 +47,7 @@ class Storage : public RefCounted<Storage> {
 };
 
 // What a Tensor points to: immutable.
-struct TensorImpl : RefCounted<TensorImpl> {
+struct TensorImpl : RefCounted<TensorImpl>, PooledNew<TensorImpl> {
   IntrusivePtr<Storage> storage;
   Shape shape;
   Strides strides;

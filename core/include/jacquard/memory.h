@@ -1,0 +1,22 @@
+// What the allocator of a device has handed out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "jacquard/device.h"
+#include "jacquard/export.h"
+
+namespace jacquard {
+
+struct MemoryStats {
+  std::size_t in_use = 0;  // bytes handed out now
+  std::size_t peak = 0;    // the most ever
+  // Calls that went to the system; constant in a steady training loop.
+  std::uint64_t system_allocations = 0;
+};
+
+// DeviceError if the device is absent.
+JACQUARD_API MemoryStats memory_stats(Device device);
+
+}  // namespace jacquard
