@@ -23,7 +23,7 @@ function(jacquard_compile_options target)
   if(JACQUARD_SANITIZE)
     target_compile_options(${target} PRIVATE
       -fsanitize=${JACQUARD_SANITIZE} -fno-sanitize-recover=all
-      -fno-omit-frame-pointer -g1)
+      -fno-omit-frame-pointer -g1 -O1)
     target_link_options(${target} PRIVATE -fsanitize=${JACQUARD_SANITIZE})
   endif()
 endfunction()

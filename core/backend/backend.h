@@ -97,7 +97,7 @@ struct IndexLaunch {
   void* target = nullptr;        // gather: out; scatter: the array like x
 };
 
-class Backend {
+class JACQUARD_API Backend {
  public:
   virtual ~Backend() = default;
   virtual const char* name() const = 0;
@@ -147,9 +147,9 @@ class Backend {
 
 // The backend of a device type. DeviceError that says what to install or why it
 // is not there. Opens the backend's library at the first call.
-Backend& backend_of(DeviceType type);
+JACQUARD_API Backend& backend_of(DeviceType type);
 // nullptr instead of an exception.
-Backend* find_backend(DeviceType type) noexcept;
+JACQUARD_API Backend* find_backend(DeviceType type) noexcept;
 
 // The one function that a backend library exports, by this name.
 inline constexpr const char* kEntryPoint = "jacquard_backend";

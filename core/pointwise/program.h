@@ -24,6 +24,7 @@
 
 #include "core/pointwise/primitives.h"
 #include "jacquard/dtype.h"
+#include "jacquard/export.h"
 
 namespace jacquard::pointwise {
 
@@ -85,8 +86,8 @@ struct Code {
   std::vector<Literal> constants;
   std::vector<Output> outputs;
 };
-bool operator==(const Code& a, const Code& b);
-std::uint64_t hash_of(const Code& code);
+JACQUARD_API bool operator==(const Code& a, const Code& b);
+JACQUARD_API std::uint64_t hash_of(const Code& code);
 
 class Program;
 using ProgramPtr = std::shared_ptr<const Program>;
@@ -118,7 +119,7 @@ struct Reverse {
   // wanted leaves whose gradient is a structural zero are not in `wanted`.
 };
 
-class Program {
+class JACQUARD_API Program {
  public:
   // The one program with this content, after simplification (see simplify).
   // Leaves and slots keep their numbers even where nothing reads them any
@@ -172,7 +173,7 @@ class Program {
 // Builds code, merging equal instructions and folding constants as it goes.
 // Operands must have the dtype that the instruction asks for: casts are
 // written out.
-class Builder {
+class JACQUARD_API Builder {
  public:
   Builder() = default;
   // Starts with the leaves and slots of a program, none of them read yet.
@@ -210,6 +211,6 @@ class Builder {
 // code, x·1, −(−x), cast of a cast that loses nothing, double logical_not,
 // where with equal branches. Nothing is reassociated; x·0, x−x, x+0 stay;
 // stop_gradient is opaque. Leaves with different numbers are different.
-Code simplify(const Code& code);
+JACQUARD_API Code simplify(const Code& code);
 
 }  // namespace jacquard::pointwise

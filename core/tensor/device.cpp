@@ -98,7 +98,9 @@ void set_default_device(Device device) {
   default_code.store(encode(device), std::memory_order_relaxed);
 }
 
-void Stream::synchronize() const { backend_of(device_.type).synchronize(*this); }
+void Stream::synchronize() const {
+  backend_of(device_.type).synchronize(*this);
+}
 
 Stream current_stream(Device device) {
   return backend_of(device.type).current_stream(device.index);

@@ -29,9 +29,8 @@ std::uint32_t shift_to_even(std::uint32_t value, int shift) {
 }  // namespace
 
 std::string_view name_of(DType t) {
-  constexpr std::string_view names[] = {"bool",     "int32",   "int64",
-                                        "float16",  "bfloat16", "float32",
-                                        "float64"};
+  constexpr std::string_view names[] = {
+      "bool", "int32", "int64", "float16", "bfloat16", "float32", "float64"};
   return names[static_cast<int>(t)];
 }
 

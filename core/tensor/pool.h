@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <new>
 
+#include "jacquard/export.h"
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define JACQUARD_PLAIN_NEW 1
 #elif defined(__has_feature)
@@ -44,11 +46,11 @@ struct FreeLists {
 };
 
 // nullptr before the thread's first use and after its end.
-extern constinit thread_local FreeLists* local
+JACQUARD_API extern constinit thread_local FreeLists* local
     __attribute__((tls_model("initial-exec")));
 
 // Makes the thread's lists; nullptr if the thread is ending or memory is out.
-FreeLists* open() noexcept;
+JACQUARD_API FreeLists* open() noexcept;
 
 constexpr std::size_t class_of(std::size_t bytes) {
   return (bytes + kGrain - 1) / kGrain;

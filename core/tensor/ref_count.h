@@ -13,8 +13,14 @@ class RefCounted {
   void retain() const noexcept {
     count_.fetch_add(1, std::memory_order_relaxed);
   }
+  // Instead of the first retain, while nobody else knows the object.
+  void retain_first() const noexcept {
+    count_.store(1, std::memory_order_relaxed);
+  }
+  // A sole owner needs no read-modify-write: nobody is left who could retain.
   void release() const noexcept {
-    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+    if (count_.load(std::memory_order_acquire) == 1 ||
+        count_.fetch_sub(1, std::memory_order_acq_rel) == 1)
       delete static_cast<const T*>(this);
   }
   long use_count() const noexcept {
@@ -24,6 +30,11 @@ class RefCounted {
  protected:
   RefCounted() = default;
   ~RefCounted() = default;
+  // For classes with a release() of their own: counts down; whether it was the
+  // last reference.
+  bool drop() const noexcept {
+    return count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  }
   RefCounted(const RefCounted&) = delete;
   RefCounted& operator=(const RefCounted&) = delete;
 
@@ -52,6 +63,14 @@ class IntrusivePtr {
     if (p_) p_->release();
   }
 
+  // Takes over an object that nobody holds yet.
+  static IntrusivePtr adopt(T* p) noexcept {
+    IntrusivePtr result;
+    result.p_ = p;
+    p->retain_first();
+    return result;
+  }
+
   T* get() const noexcept { return p_; }
   T* operator->() const noexcept { return p_; }
   T& operator*() const noexcept { return *p_; }
@@ -66,7 +85,7 @@ class IntrusivePtr {
 
 template <class T, class... Args>
 IntrusivePtr<T> make_intrusive(Args&&... args) {
-  return IntrusivePtr<T>(new T(std::forward<Args>(args)...));
+  return IntrusivePtr<T>::adopt(new T(std::forward<Args>(args)...));
 }
 
 }  // namespace jacquard

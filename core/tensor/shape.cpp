@@ -119,12 +119,11 @@ Strides broadcast_strides(const Shape& from, const Strides& strides,
 int normalize_axis(int axis, const Shape& shape, const char* op) {
   const int rank = shape.rank();
   if (axis < -rank || axis >= rank)
-    throw IndexError(
-        std::string(op) + ": axis " + std::to_string(axis) + " of " +
-        to_string(shape) +
-        (rank == 0 ? ": a scalar has no axis"
-                   : ": it must be in [" + std::to_string(-rank) + ", " +
-                         std::to_string(rank) + ")"));
+    throw IndexError(std::string(op) + ": axis " + std::to_string(axis) +
+                     " of " + to_string(shape) +
+                     (rank == 0 ? ": a scalar has no axis"
+                                : ": it must be in [" + std::to_string(-rank) +
+                                      ", " + std::to_string(rank) + ")"));
   return axis < 0 ? axis + rank : axis;
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 #include "core/tensor/pool.h"
 #include "core/tensor/ref_count.h"
@@ -12,7 +13,8 @@
 
 namespace jacquard {
 
-class Storage : public RefCounted<Storage>, public PooledNew<Storage> {
+class JACQUARD_API Storage : public RefCounted<Storage>,
+                             public PooledNew<Storage> {
  public:
   // Allocates from the device's backend, on the current stream.
   static IntrusivePtr<Storage> allocate(std::size_t bytes, Stream stream);
@@ -47,16 +49,31 @@ class Storage : public RefCounted<Storage>, public PooledNew<Storage> {
 };
 
 // What a Tensor points to: immutable.
-struct TensorImpl : RefCounted<TensorImpl>, PooledNew<TensorImpl> {
+struct JACQUARD_API TensorImpl : RefCounted<TensorImpl>, PooledNew<TensorImpl> {
   IntrusivePtr<Storage> storage;
   Shape shape;
   Strides strides;
-  std::int64_t offset = 0;  // in elements
-  DType dtype = DType::float32;
-  bool contiguous = true;
+  std::int64_t offset;  // in elements
+  DType dtype;
+  bool contiguous;
+
+  TensorImpl(IntrusivePtr<Storage> storage, const Shape& shape,
+             const Strides& strides, std::int64_t offset, DType dtype,
+             bool contiguous)
+      : storage(std::move(storage)),
+        shape(shape),
+        strides(strides),
+        offset(offset),
+        dtype(dtype),
+        contiguous(contiguous) {}
 
   static Tensor make(IntrusivePtr<Storage> storage, const Shape& shape,
                      const Strides& strides, std::int64_t offset, DType dtype);
+  // Row-major from the start of the storage.
+  static Tensor make(IntrusivePtr<Storage> storage, const Shape& shape,
+                     DType dtype);
+  // nullptr of an undefined tensor.
+  static TensorImpl* of(const Tensor& tensor) { return tensor.impl_; }
 };
 
 }  // namespace jacquard

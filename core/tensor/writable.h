@@ -10,6 +10,6 @@ namespace jacquard {
 // others keep their contents, in a copy made on `stream` (see
 // Storage::make_writable). Move the handle in: one that the caller keeps counts
 // as somebody else's.
-Tensor make_writable(Tensor tensor, Stream stream);
+JACQUARD_API Tensor make_writable(Tensor tensor, Stream stream);
 
 }  // namespace jacquard

@@ -96,6 +96,6 @@ struct KernelTable {
 
 // The table of the best level of this machine, or of $JACQUARD_ISA (v2, v3,
 // v4, generic), which must not exceed it (DeviceError). Chosen once.
-const KernelTable& kernels();
+JACQUARD_API const KernelTable& kernels();
 
 }  // namespace jacquard::cpu

@@ -14,8 +14,6 @@ namespace jacquard {
 struct BackwardOptions {
   // Keep what the tape saved, so that another walk can pass.
   bool retain_graph = false;
-  // Record the gradient computation itself (implies retain_graph).
-  bool create_graph = false;
 };
 
 // Adds the gradient of `y` to every leaf that it was recorded from. `seed` is
@@ -45,17 +43,16 @@ class JACQUARD_API Level {
   // zeros where no path leads. May be called again while `retain` holds.
   std::vector<TrackedTensor> walk(const TrackedTensor& y,
                                   const TrackedTensor& seed, bool retain);
+  // y as the caller gets it: recorded only if an outer transform records.
+  TrackedTensor result(const TrackedTensor& y) const;
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-// GraphError unless y is one floating element recorded in this level.
+// GraphError unless y is one floating element.
 JACQUARD_API void check_loss(const TrackedTensor& y, const char* transform);
-
-template <class F, class... Args>
-concept TensorFunction = requires(F f, Args... args) { f(args...); };
 
 // Copies the structure with each floating tensor entered into the level.
 template <class T>
@@ -134,16 +131,6 @@ auto run_level(Level& level, F&& f, const std::tuple<Args...>& args) {
 }
 }  // namespace detail
 
-// Value and gradient of a scalar-valued f at args: first the value (a
-// constant), second the gradient: bare for one argument, a tuple for several;
-// for a struct a struct of the same type whose tensors are the gradients. An
-// argument that f did not use has a structural zero. GraphError if f's result
-// is not one floating element, or depends on none of the arguments.
-template <class F, class... Args>
-auto withgradient(F&& f, const Args&... args) {
-  return withgradient_options(GradientOptions{}, std::forward<F>(f), args...);
-}
-
 template <class F, class... Args>
 auto withgradient_options(GradientOptions options, F&& f, const Args&... args) {
   detail::Level level(options.create_graph, CallSite::current());
@@ -157,7 +144,17 @@ auto withgradient_options(GradientOptions options, F&& f, const Args&... args) {
         return std::tuple<Args...>{detail::gradients_like(a, grads, next)...};
       },
       all));
-  return std::pair(y, std::move(shaped));
+  return std::pair(level.result(y), std::move(shaped));
+}
+
+// Value and gradient of a scalar-valued f at args: first the value (a
+// constant), second the gradient: bare for one argument, a tuple for several;
+// for a struct a struct of the same type whose tensors are the gradients. An
+// argument that f did not use has a structural zero. GraphError if f's result
+// is not one floating element, or depends on none of the arguments.
+template <class F, class... Args>
+auto withgradient(F&& f, const Args&... args) {
+  return withgradient_options(GradientOptions{}, std::forward<F>(f), args...);
 }
 
 // The gradient alone. Pure: leaves keep the gradients they had. May be used

@@ -64,7 +64,8 @@ class JACQUARD_API Tensor {
   // The first element, on the device.
   void* data_ptr() const;
 
-  // Views: no copy.
+  // Views: no copy. The offset counts from the first element of this tensor;
+  // IndexError if the view would reach outside of the memory.
   Tensor view(const Shape& shape, const Strides& strides,
               std::int64_t offset_in_elements) const;
   // A view if the layout allows, else a contiguous copy. ShapeError if the
@@ -98,7 +99,7 @@ class JACQUARD_API Tensor {
   }
   void copy_to_host(void* out, DType as) const;
 
-  // How many handles share the memory (views of it included).
+  // How many handles share the memory; those of one other view count once.
   long use_count() const;
 
   // Internal: the shared memory.

@@ -10,7 +10,7 @@
 namespace jacquard {
 
 // One program over many tensors. `groups[i]` are the tensors of entry i: the
-// first `outputs` of them are leaves or buffers that are written in place, the
+// first `outputs` of them are leaves (param) that are written in place, the
 // others are read. `f` is called once, with stand-ins for the tensors of an
 // entry, and returns the new values of the first `outputs`, of the same shape
 // and dtype; it may use elementwise operations and host scalars only

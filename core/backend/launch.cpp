@@ -1,0 +1,120 @@
+#include "core/backend/launch.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/backend/launch_cost.h"
+#include "core/backend/launch_logs.h"
+
+namespace jacquard::backend {
+namespace {
+
+const char* kind_of(const pointwise::Program& program) {
+  if (program.has_row_ops()) return "row";
+  const auto outputs = program.outputs();
+  const bool reduces =
+      std::any_of(outputs.begin(), outputs.end(), [](const auto& output) {
+        return output.reduction != pointwise::Reduction::store;
+      });
+  return reduces ? "map-reduce" : "map";
+}
+
+// Runs `work`; if this thread has a log, also records it.
+template <class Work, class Kind, class Count>
+void run_recorded(Kind kind, const char* op, Stream stream, Work work,
+                  Count traffic) {
+  if (!LaunchLogs::on()) [[likely]] {
+    work();
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  const bool timed = LaunchLogs::timed();
+  if (timed) stream.synchronize();
+  const auto start = Clock::now();
+  work();
+  LaunchRecord entry{.kind = kind(), .op = op, .stream = stream};
+  if (timed) {
+    stream.synchronize();
+    entry.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  const Traffic bytes = traffic();
+  entry.bytes_read = bytes.read;
+  entry.bytes_written = bytes.written;
+  LaunchLogs::append(entry);
+}
+
+Backend& backend_for(Stream stream) { return backend_of(stream.device().type); }
+
+}  // namespace
+
+void launch(const char* op, const ProgramLaunch& work, Stream stream) {
+  run_recorded([&] { return kind_of(*work.program); }, op, stream,
+               [&] { backend_for(stream).run(work, stream); },
+               [&] { return traffic_of(work); });
+}
+
+void launch_list(const char* op, std::span<const ProgramLaunch> work,
+                 Stream stream) {
+  if (work.empty()) return;
+  run_recorded([] { return "list"; }, op, stream,
+               [&] { backend_for(stream).run_list(work, stream); },
+               [&] { return traffic_of(work); });
+}
+
+void launch_matmul(const char* op, const MatmulLaunch& work, Stream stream) {
+  run_recorded([] { return "matmul"; }, op, stream,
+               [&] { backend_for(stream).matmul(work, stream); },
+               [&] { return traffic_of(work); });
+}
+
+void launch_gather(const IndexLaunch& work, Stream stream) {
+  run_recorded([] { return "gather"; }, work.op, stream,
+               [&] { backend_for(stream).gather(work, stream); },
+               [&] { return gather_traffic(work); });
+}
+
+void launch_scatter(const IndexLaunch& work, Stream stream) {
+  run_recorded([] { return "scatter"; }, work.op, stream,
+               [&] { backend_for(stream).scatter(work, stream); },
+               [&] { return scatter_traffic(work, false); });
+}
+
+void launch_scatter_add(const IndexLaunch& work, Stream stream) {
+  run_recorded([] { return "scatter_add"; }, work.op, stream,
+               [&] { backend_for(stream).scatter_add(work, stream); },
+               [&] { return scatter_traffic(work, true); });
+}
+
+void copy(const char* op, void* to, const void* from, std::size_t bytes,
+          Stream stream) {
+  if (bytes == 0) return;
+  run_recorded([] { return "copy"; }, op, stream,
+               [&] { backend_for(stream).copy(to, from, bytes, stream); },
+               [&] {
+                 return Traffic{bytes, bytes};
+               });
+}
+
+void upload(const char* op, void* to, const void* from_host, std::size_t bytes,
+            Stream stream) {
+  if (bytes == 0) return;
+  run_recorded(
+      [] { return "upload"; }, op, stream,
+      [&] { backend_for(stream).upload(to, from_host, bytes, stream); },
+      [&] {
+        return Traffic{0, bytes};
+      });
+}
+
+void read_back(const char* op, void* to_host, const void* from,
+               std::size_t bytes, Stream stream) {
+  if (bytes == 0) return;
+  run_recorded(
+      [] { return "host-read"; }, op, stream,
+      [&] { backend_for(stream).download(to_host, from, bytes, stream); },
+      [&] {
+        return Traffic{bytes, 0};
+      });
+}
+
+}  // namespace jacquard::backend

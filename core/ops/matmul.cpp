@@ -1,0 +1,280 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/backend/launch.h"
+#include "core/ops/as_tensor.h"
+#include "core/ops/operand_checks.h"
+#include "core/ops/sum_to.h"
+#include "core/tape/pending.h"
+#include "core/tape/record.h"
+#include "core/tape/region.h"
+#include "core/tensor/layout.h"
+#include "jacquard/linalg.h"
+#include "jacquard/pointwise.h"
+#include "jacquard/reduce.h"
+#include "jacquard/shape_ops.h"
+
+namespace jacquard {
+namespace {
+
+using backend::MatrixBinding;
+using tape::PullbackContext;
+
+Shape batch_of(const Shape& shape) {
+  Shape batch = shape;
+  batch.erase(shape.rank() - 1);
+  batch.erase(shape.rank() - 2);
+  return batch;
+}
+
+Shape with_batch(Shape batch, std::int64_t rows, std::int64_t cols) {
+  batch.push_back(rows);
+  batch.push_back(cols);
+  return batch;
+}
+
+// [..., r, c] as [... · r, c].
+Shape folded(const Shape& shape) {
+  const std::int64_t cols = shape[shape.rank() - 1];
+  Shape rows = shape;
+  rows.erase(shape.rank() - 1);
+  return {rows.numel(), cols};
+}
+
+Tensor transposed(const Tensor& t) {
+  Shape shape = t.shape();
+  Strides strides = t.strides();
+  const int last = t.rank() - 1;
+  std::swap(shape[last - 1], shape[last]);
+  std::swap(strides[last - 1], strides[last]);
+  return t.view(shape, strides, 0);
+}
+
+// The last two axes as a matrix that the backend reads in place, or false.
+bool bind_matrix(const Tensor& t, MatrixBinding& out) {
+  const int last = t.rank() - 1;
+  const std::int64_t rows = t.shape()[last - 1], cols = t.shape()[last];
+  const std::int64_t row_stride = t.strides()[last - 1];
+  const std::int64_t col_stride = t.strides()[last];
+  if ((cols <= 1 || col_stride == 1) && (rows <= 1 || row_stride >= cols)) {
+    out.row_stride = rows <= 1 ? cols : row_stride;
+    out.col_stride = 1;
+  } else if ((rows <= 1 || row_stride == 1) &&
+             (cols <= 1 || col_stride >= rows)) {
+    out.row_stride = 1;
+    out.col_stride = cols <= 1 ? rows : col_stride;
+  } else {
+    return false;
+  }
+  out.data = t.data_ptr();
+  return true;
+}
+
+// `keep` holds what is read: t or a copy of it.
+MatrixBinding bound(const Tensor& t, const Shape& batch, Tensor& keep) {
+  MatrixBinding binding;
+  keep = t;
+  if (!bind_matrix(t, binding)) {
+    keep = t.contiguous();
+    bind_matrix(keep, binding);
+  }
+  Strides strides = keep.strides();
+  strides.erase(keep.rank() - 1);
+  strides.erase(keep.rank() - 2);
+  binding.batch_strides =
+      broadcast_strides(batch_of(keep.shape()), strides, batch, "matmul");
+  return binding;
+}
+
+// out (+)= a·b. out: contiguous, its batch that of a and b broadcast.
+void multiply_into(const Tensor& out, const Tensor& a, const Tensor& b,
+                   bool accumulate) {
+  const int last = out.rank() - 1;
+  Tensor kept_a, kept_b;
+  backend::MatmulLaunch work;
+  work.dtype = a.dtype();
+  work.out_dtype = out.dtype();
+  work.batch = batch_of(out.shape());
+  work.m = out.shape()[last - 1];
+  work.n = out.shape()[last];
+  work.k = a.shape()[a.rank() - 1];
+  work.a = bound(a, work.batch, kept_a);
+  work.b = bound(b, work.batch, kept_b);
+  work.c = out.data_ptr();
+  work.accumulate = accumulate;
+  backend::launch_matmul("matmul", work, current_stream(out.device()));
+}
+
+// The same; where the rows of a batch meet one matrix b and lie one after the
+// other, one product does for the batch.
+void multiply_folding(const Tensor& out, const Tensor& a, const Tensor& b,
+                      bool accumulate) {
+  const bool one = b.rank() == 2 && a.rank() > 2 &&
+                   reshape_strides(a.shape(), a.strides(), folded(a.shape()));
+  if (one)
+    multiply_into(out.reshape(folded(out.shape())),
+                  a.reshape(folded(a.shape())), b, accumulate);
+  else
+    multiply_into(out, a, b, accumulate);
+}
+
+TrackedTensor fold(const TrackedTensor& t) {
+  return reshape(t, folded(t.shape()));
+}
+
+// What the reverse needs of an operand: its array if the other is tracked.
+struct Operands {
+  tape::Saved a, b;
+};
+
+void pull_back_left(PullbackContext& c, const TrackedTensor& g,
+                    const tape::Saved& b) {
+  const Shape& shape = c.shape_of(0);
+  const bool one_to_one = batch_of(shape) == batch_of(g.shape());
+  if (c.recording() || !one_to_one) {
+    c.add(0, ops::sum_to(matmul(g, transpose(c.restore(b))), shape));
+    return;
+  }
+  const Tensor cotangent = tape::force(g, "matmul");
+  const auto [target, accumulate] = c.target(0);
+  multiply_folding(target, cotangent, transposed(b.tensor), accumulate);
+}
+
+void pull_back_right(PullbackContext& c, const TrackedTensor& g,
+                     const tape::Saved& a) {
+  const Shape& shape = c.shape_of(1);
+  const bool fold_batch = a.tensor.rank() > 2 && shape.rank() == 2;
+  const bool one_to_one = batch_of(shape) == batch_of(g.shape());
+  if (c.recording() || !(one_to_one || fold_batch)) {
+    const TrackedTensor left = c.restore(a);
+    if (fold_batch)
+      c.add(1, matmul(transpose(fold(left)), fold(g)));
+    else
+      c.add(1, ops::sum_to(matmul(transpose(left), g), shape));
+    return;
+  }
+  Tensor left = a.tensor;
+  Tensor cotangent = tape::force(g, "matmul");
+  if (fold_batch) {
+    left = left.reshape(folded(left.shape()));
+    cotangent = cotangent.reshape(folded(cotangent.shape()));
+  }
+  const auto [target, accumulate] = c.target(1);
+  multiply_into(target, transposed(left), cotangent, accumulate);
+}
+
+// Of matrices or batches of them, of one dtype.
+TrackedTensor product(CallSite site, const TrackedTensor& a,
+                      const TrackedTensor& b, const Shape& shape) {
+  const Tensor left = tape::force(a, "matmul");
+  const Tensor right = tape::force(b, "matmul");
+  const Tensor result = Tensor::empty(shape, left.dtype(), left.device());
+  multiply_folding(result, left, right, false);
+  Operands saved;
+  if (b.is_tracked()) saved.a = tape::save(a, "matmul");
+  if (a.is_tracked()) saved.b = tape::save(b, "matmul");
+  return tape::record(
+      "matmul", site, result, {&a, &b},
+      [saved = std::move(saved), dtype = left.dtype()](PullbackContext& c) {
+        // Cotangents of half types come as float32.
+        const TrackedTensor g =
+            tape::apply_cast("matmul", c.cotangent(), dtype);
+        if (c.needs(0)) pull_back_left(c, g, saved.b);
+        if (c.needs(1)) pull_back_right(c, g, saved.a);
+      });
+}
+
+[[noreturn]] void throw_misfit(const char* op, const Shape& a, const Shape& b,
+                               const std::string& why) {
+  throw ShapeError(std::string(op) + ": " + to_string(a) + " × " +
+                   to_string(b) + ": " + why);
+}
+
+// The shape of the product, for operands of rank ≥ 1; vectors count as a row
+// on the left and as a column on the right.
+Shape product_shape(const Shape& a, const Shape& b) {
+  if (a.rank() == 0 || b.rank() == 0)
+    throw_misfit("matmul", a, b, "both operands need at least one axis");
+  const std::int64_t inner_a = a[a.rank() - 1];
+  const std::int64_t inner_b = b[b.rank() == 1 ? 0 : b.rank() - 2];
+  if (inner_a != inner_b)
+    throw_misfit("matmul", a, b,
+                 "inner dimensions differ (" + std::to_string(inner_a) +
+                     " and " + std::to_string(inner_b) + ")");
+  const Shape batch_a = a.rank() > 2 ? batch_of(a) : Shape();
+  const Shape batch_b = b.rank() > 2 ? batch_of(b) : Shape();
+  const int rank = std::max(batch_a.rank(), batch_b.rank());
+  for (int i = 1; i <= std::min(batch_a.rank(), batch_b.rank()); ++i) {
+    const std::int64_t x = batch_a[batch_a.rank() - i];
+    const std::int64_t y = batch_b[batch_b.rank() - i];
+    if (x != y && x != 1 && y != 1)
+      throw_misfit("matmul", a, b,
+                   "batch dimensions do not broadcast (" + to_string(batch_a) +
+                       " and " + to_string(batch_b) + ")");
+  }
+  const Shape batch =
+      rank == 0 ? Shape() : broadcast(batch_a, batch_b, "matmul");
+  return with_batch(batch, a.rank() == 1 ? 1 : a[a.rank() - 2],
+                    b.rank() == 1 ? 1 : b[b.rank() - 1]);
+}
+
+// The dtype in which products of the two are made; bools count as int64.
+DType product_dtype(const TrackedTensor& a, const TrackedTensor& b) {
+  const DType dtype = promote(a.dtype(), b.dtype());
+  return dtype == DType::bool_ ? DType::int64 : dtype;
+}
+
+void check_vectors(const char* op, const TrackedTensor& a,
+                   const TrackedTensor& b) {
+  if (a.rank() != 1 || b.rank() != 1)
+    throw_misfit(op, a.shape(), b.shape(), "both operands must be vectors");
+}
+
+}  // namespace
+
+TrackedTensor matmul(Operand a, Operand b) {
+  const CallSite site = a.site();
+  TrackedTensor left = ops::as_tensor("matmul", a);
+  TrackedTensor right = ops::as_tensor("matmul", b);
+  ops::check_same_device("matmul", left, right);
+  const Shape shape = product_shape(left.shape(), right.shape());
+  const DType dtype = product_dtype(left, right);
+  const bool row = left.rank() == 1;
+  const bool column = right.rank() == 1;
+  left = tape::apply_cast("matmul", left, dtype);
+  right = tape::apply_cast("matmul", right, dtype);
+  if (row) left = unsqueeze(left, 0);
+  if (column) right = unsqueeze(right, 1);
+  const TrackedTensor result = product(site, left, right, shape);
+  if (!row && !column) return result;
+  Shape vector = batch_of(shape);
+  if (!row) vector.push_back(shape[shape.rank() - 2]);
+  if (!column) vector.push_back(shape[shape.rank() - 1]);
+  return reshape(result, vector);
+}
+
+TrackedTensor dot(Operand a, Operand b) {
+  const CallSite site = a.site();
+  const TrackedTensor left = ops::as_tensor("dot", a);
+  const TrackedTensor right = ops::as_tensor("dot", b);
+  check_vectors("dot", left, right);
+  if (left.shape() != right.shape())
+    throw_misfit("dot", left.shape(), right.shape(), "extents differ");
+  // One fused launch; half types round once, at the end.
+  const DType dtype = product_dtype(left, right);
+  const auto wide = [&](const TrackedTensor& t) {
+    return tape::apply_cast("dot", t, compute_type(dtype));
+  };
+  return tape::apply_cast("dot", sum(Operand(wide(left) * wide(right), site)),
+                          dtype);
+}
+
+TrackedTensor outer(Operand a, Operand b) {
+  const TrackedTensor left = ops::as_tensor("outer", a);
+  const TrackedTensor right = ops::as_tensor("outer", b);
+  check_vectors("outer", left, right);
+  return unsqueeze(left, 1) * unsqueeze(right, 0);
+}
+
+}  // namespace jacquard

@@ -1,0 +1,44 @@
+#include "core/tape/modes.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <string_view>
+
+#include "jacquard/tracked_tensor.h"
+
+namespace jacquard {
+namespace tape {
+namespace {
+constinit thread_local bool grad_mode = true;
+constinit thread_local int depth = 0;
+
+std::atomic<bool>& fusion() {
+  static std::atomic<bool> on = [] {
+    const char* env = std::getenv("JACQUARD_FUSION");
+    return !env || std::string_view(env) != "off";
+  }();
+  return on;
+}
+}  // namespace
+
+bool grad_enabled() { return grad_mode; }
+bool set_grad_enabled(bool on) { return std::exchange(grad_mode, on); }
+int level_depth() { return depth; }
+void change_level_depth(int by) { depth += by; }
+
+}  // namespace tape
+
+NoGrad::NoGrad() : before_(tape::set_grad_enabled(false)) {}
+NoGrad::~NoGrad() { tape::set_grad_enabled(before_); }
+EnableGrad::EnableGrad() : before_(tape::set_grad_enabled(true)) {}
+EnableGrad::~EnableGrad() { tape::set_grad_enabled(before_); }
+bool is_grad_enabled() { return tape::grad_enabled(); }
+
+bool fusion_enabled() {
+  return tape::fusion().load(std::memory_order_relaxed);
+}
+void set_fusion(bool on) {
+  tape::fusion().store(on, std::memory_order_relaxed);
+}
+
+}  // namespace jacquard

@@ -1,0 +1,59 @@
+#include "core/tape/node.h"
+
+namespace jacquard::tape {
+
+void Edges::push_back(NodePtr node) {
+  if (!more_ && size_ < 4) {
+    inline_[size_++] = std::move(node);
+    return;
+  }
+  if (!more_) {
+    more_ = std::make_unique<std::vector<NodePtr>>();
+    for (auto& n : inline_) more_->push_back(std::move(n));
+  }
+  more_->push_back(std::move(node));
+  ++size_;
+}
+
+void Edges::clear() {
+  for (auto& n : inline_) n = nullptr;
+  more_.reset();
+  size_ = 0;
+}
+
+Node::~Node() {
+  for (int i = 0; i < edges.size(); ++i)
+    if (edges[i]) edges[i]->consumers.fetch_sub(1, std::memory_order_relaxed);
+  delete extras_.load(std::memory_order_relaxed);
+}
+
+void Node::add_edge(NodePtr node) {
+  if (node) node->consumers.fetch_add(1, std::memory_order_relaxed);
+  edges.push_back(std::move(node));
+}
+
+void Node::give_up() {
+  if (leaf) return;
+  given_up_.store(true, std::memory_order_release);
+  pullback.reset();
+  for (int i = 0; i < edges.size(); ++i)
+    if (edges[i]) edges[i]->consumers.fetch_sub(1, std::memory_order_relaxed);
+  edges.clear();
+}
+
+Node::Extras& Node::extras() {
+  if (Extras* e = find_extras()) return *e;
+  auto fresh = std::make_unique<Extras>();
+  Extras* expected = nullptr;
+  if (extras_.compare_exchange_strong(expected, fresh.get(),
+                                      std::memory_order_acq_rel))
+    return *fresh.release();
+  return *expected;
+}
+
+std::uint64_t next_id() {
+  static constinit std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace jacquard::tape

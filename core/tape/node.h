@@ -1,0 +1,112 @@
+// Node: what the tape knows of one written value.
+//
+// The tape is the set of nodes that handles still lead to. A node's id is the
+// number of the call that made its value, so falling ids are a reverse
+// topological order whatever was computed when. Nodes hold no device memory but
+// what their pullback saved.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/tape/late_destruction.h"
+#include "core/tensor/pool.h"
+#include "core/tensor/ref_count.h"
+#include "jacquard/call_site.h"
+#include "jacquard/tracked_tensor.h"
+
+namespace jacquard::tape {
+
+class Node;
+class PullbackContext;
+using NodePtr = IntrusivePtr<Node>;
+
+// From the cotangent of a node's value to those of its inputs.
+class PullbackBase {
+ public:
+  virtual ~PullbackBase() = default;
+  virtual void run(PullbackContext& context) = 0;
+};
+
+// The inputs of a node: up to four in place.
+class Edges {
+ public:
+  Edges() = default;
+  ~Edges() { clear(); }
+  Edges(const Edges&) = delete;
+  Edges& operator=(const Edges&) = delete;
+
+  int size() const { return size_; }
+  const NodePtr& operator[](int i) const { return data()[i]; }
+  void push_back(NodePtr node);
+  void clear();
+
+ private:
+  const NodePtr* data() const { return more_ ? more_->data() : inline_; }
+  NodePtr inline_[4];
+  int size_ = 0;
+  std::unique_ptr<std::vector<NodePtr>> more_;
+};
+
+class Node : public RefCounted<Node>, public PooledNew<Node> {
+ public:
+  Node(std::uint64_t id, const char* name, CallSite site, const Shape& shape,
+       DType dtype, Device device)
+      : id(id),
+        name(name),
+        site(site),
+        shape(shape),
+        dtype(dtype),
+        device(device) {}
+  ~Node();
+
+  void release() const noexcept {
+    if (drop()) LateDestruction<Node>::destroy(this);
+  }
+
+  // Adds an input (nullptr: a constant) that now leads to `node`.
+  void add_edge(NodePtr node);
+  // Gives up pullback and edges. Idempotent.
+  void give_up();
+  bool given_up() const { return given_up_.load(std::memory_order_acquire); }
+
+  const std::uint64_t id;
+  const char* const name;
+  const CallSite site;
+  const Shape shape;
+  const DType dtype;
+  const Device device;
+
+  bool leaf = false;
+  Edges edges;
+  std::unique_ptr<PullbackBase> pullback;
+  // Nodes whose edges, and pending values whose operands, lead here.
+  std::atomic<std::int32_t> consumers{0};
+
+  // What few nodes have: leaves, and values with hooks or a kept gradient.
+  struct Extras {
+    std::mutex mutex;
+    Tensor grad;
+    bool retain_grad = false;
+    std::vector<std::function<TrackedTensor(const TrackedTensor&)>> hooks;
+  };
+  Extras& extras();
+  Extras* find_extras() const {
+    return extras_.load(std::memory_order_acquire);
+  }
+
+ private:
+  friend class LateDestruction<Node>;
+  mutable const Node* next_dead_ = nullptr;
+  std::atomic<bool> given_up_{false};
+  std::atomic<Extras*> extras_{nullptr};
+};
+
+// The next call's number; they rise over the life of the process.
+std::uint64_t next_id();
+
+}  // namespace jacquard::tape

@@ -1,0 +1,313 @@
+#include "core/tape/pending.h"
+
+#include <algorithm>
+#include <string>
+
+#include "core/tape/modes.h"
+#include "core/tape/region.h"
+#include "core/tape/region_builder.h"
+#include "jacquard/error.h"
+
+namespace jacquard::tape {
+namespace {
+
+using pointwise::info;
+using pointwise::OpClass;
+
+Device device_of(const char* op, const Operand* const* operands, int n) {
+  const TrackedTensor* first = nullptr;
+  for (int i = 0; i < n; ++i) {
+    if (operands[i]->is_scalar()) continue;
+    const TrackedTensor& t = operands[i]->tensor();
+    if (!first) {
+      first = &t;
+    } else if (!(t.device() == first->device())) {
+      throw DeviceError(std::string(op) + ": operands on " +
+                        to_string(first->device()) + " and " +
+                        to_string(t.device()) + "; move one with to_device");
+    }
+  }
+  return first ? first->device() : default_device();
+}
+
+// The common type of two operands, of which one may be a scalar.
+DType common_type(const Operand& a, const Operand& b) {
+  if (a.is_scalar() && b.is_scalar()) {
+    const auto kind = std::max(a.scalar_kind(), b.scalar_kind());
+    return kind == ScalarKind::boolean   ? DType::bool_
+           : kind == ScalarKind::integer ? DType::int64
+                                         : default_dtype();
+  }
+  if (a.is_scalar()) return promote(b.tensor().dtype(), a.scalar_kind());
+  if (b.is_scalar()) return promote(a.tensor().dtype(), b.scalar_kind());
+  return promote(a.tensor().dtype(), b.tensor().dtype());
+}
+
+DType settle(const char* name, Op op, DType t) {
+  switch (info(op).cls) {
+    case OpClass::f:
+      return is_floating(t) ? t : default_dtype();
+    case OpClass::n:
+      return t == DType::bool_ ? DType::int64 : t;
+    case OpClass::l:
+      if (t != DType::bool_)
+        throw DTypeError(std::string(name) + ": operands must be bool, not " +
+                         std::string(name_of(t)));
+      return t;
+    default:
+      return t;
+  }
+}
+
+DType result_type(Op op, DType operand) {
+  const OpClass cls = info(op).cls;
+  return cls == OpClass::b || cls == OpClass::l ? DType::bool_ : operand;
+}
+
+bool keeps_light(Op op) {
+  return op == Op::cast || op == Op::add || op == Op::sub || op == Op::mul ||
+         op == Op::neg || op == Op::stop_gradient || pointwise::is_leaf(op);
+}
+
+// A pending operand that would be computed once for each element that it is
+// broadcast to is written first, unless that is as cheap as reading it.
+void cut_where_broadcast(const Arg& arg, std::int64_t numel) {
+  if (arg.value && !arg.value->written() && arg.value->heavy &&
+      !arg.value->has_row && arg.value->shape.numel() < numel)
+    force(*arg.value);
+}
+
+Shape shape_of_result(const char* name, const Arg* args) {
+  Shape shape;
+  bool first = true;
+  for (int i = 0; i < 3; ++i) {
+    if (!args[i].value) continue;
+    const Shape& s = args[i].value->shape;
+    if (first) {
+      shape = s;
+      first = false;
+    } else if (!(s == shape)) {
+      shape = broadcast(shape, s, name);
+    }
+  }
+  return shape;
+}
+
+// Sets what is known of a pending value from its operands.
+void weigh(Value& v, const Arg* args) {
+  unsigned weight = 1, leaves = 0;
+  bool heavy = v.heavy, row = v.has_row, leads = false;
+  for (int i = 0; i < 3; ++i) {
+    const Value* a = args[i].value.get();
+    if (!a) continue;
+    leads = leads || a->tracked || a->leads_to_tracked;
+    if (a->written()) {
+      ++leaves;
+      continue;
+    }
+    weight += a->weight;
+    leaves += a->leaf_weight;
+    heavy = heavy || a->heavy;
+    row = row || a->has_row;
+  }
+  v.heavy = heavy;
+  v.has_row = row;
+  v.leads_to_tracked = leads;
+  v.weight = static_cast<std::uint16_t>(std::min(weight, 0xffffu));
+  v.leaf_weight = static_cast<std::uint16_t>(std::min(leaves, 0xffffu));
+}
+
+ValuePtr make_value(const char* name, CallSite site, const Shape& shape,
+                    DType dtype, Device device, bool light, Expression e) {
+  bool tracked = false;
+  if (grad_enabled() && is_floating(dtype) && e.op != Op::stop_gradient)
+    for (const Arg& a : e.args) tracked = tracked || (a.value && a.value->tracked);
+  Arg args[3] = {e.args[0], e.args[1], e.args[2]};
+  auto v = make_intrusive<Value>(name, site, shape, dtype, device, tracked,
+                                 std::move(e));
+  v->heavy = !light;
+  weigh(*v, args);
+  return v;
+}
+
+// Keeps regions within what kernels can hold: the heaviest operands are
+// written first when the union would be too large.
+bool too_large(unsigned weight, unsigned leaves) {
+  return weight > kMaxInstructions || leaves > kMaxLeaves;
+}
+
+void bound_region(const char* name, Arg* args) {
+  for (;;) {
+    unsigned weight = 1, leaves = 0;
+    const Value* heaviest = nullptr;
+    for (int i = 0; i < 3; ++i) {
+      const Value* a = args[i].value.get();
+      if (!a) continue;
+      if (a->written()) {
+        ++leaves;
+        continue;
+      }
+      weight += a->weight;
+      leaves += a->leaf_weight;
+      if (!heaviest || a->weight > heaviest->weight) heaviest = a;
+    }
+    if (!heaviest || !too_large(weight, leaves)) return;
+    const RegionSize exact = measure(args);
+    if (!too_large(exact.instructions + 1, exact.leaves)) return;
+    force(*const_cast<Value*>(heaviest));
+  }
+  (void)name;
+}
+
+}  // namespace
+
+Arg to_arg(Operand&& operand, DType dtype, const char* op) {
+  Arg arg;
+  if (operand.is_scalar()) {
+    arg.kind = Arg::Kind::slot;
+    if (is_floating(dtype))
+      arg.scalar.f = operand.floating();
+    else
+      arg.scalar.i = operand.integer();
+  } else {
+    arg.kind = Arg::Kind::value;
+    arg.value = snapshot(operand.tensor(), op);
+  }
+  return arg;
+}
+
+TrackedTensor make_pending(const char* name, CallSite site, Op op, DType dtype,
+                           DType operand_dtype, Device device, Arg a, Arg b,
+                           Arg c) {
+  Expression e;
+  e.op = op;
+  e.operand_dtype = operand_dtype;
+  e.args[0] = std::move(a);
+  e.args[1] = std::move(b);
+  e.args[2] = std::move(c);
+  Shape shape = shape_of_result(name, e.args);
+  const bool row = pointwise::is_row(op);
+  if (row && pointwise::is_row_constant(op) && shape.rank() > 0)
+    shape[shape.rank() - 1] = 1;
+  if (!row) {
+    const std::int64_t numel = shape.numel();
+    for (const Arg& arg : e.args) cut_where_broadcast(arg, numel);
+  }
+  bound_region(name, e.args);
+  ValuePtr v = make_value(name, site, shape, dtype, device, keeps_light(op),
+                          std::move(e));
+  v->has_row = v->has_row || row;
+  if (!fusion_enabled() && !v->has_row) force(*v);
+  return handle(std::move(v));
+}
+
+TrackedTensor apply(const char* name, Op op, Operand a) {
+  const Operand* all[] = {&a};
+  const Device device = device_of(name, all, 1);
+  const CallSite site = a.site();
+  const DType t = settle(name, op, common_type(a, a));
+  return make_pending(name, site, op, result_type(op, t), t, device,
+                      to_arg(std::move(a), t, name), {}, {});
+}
+
+TrackedTensor apply(const char* name, Op op, Operand a, Operand b) {
+  const Operand* all[] = {&a, &b};
+  const Device device = device_of(name, all, 2);
+  const CallSite site = a.site();
+  const DType t = settle(name, op, common_type(a, b));
+  Arg x = to_arg(std::move(a), t, name), y = to_arg(std::move(b), t, name);
+  if (op == Op::polygamma && x.kind == Arg::Kind::slot)
+    x.kind = Arg::Kind::literal;
+  return make_pending(name, site, op, result_type(op, t), t, device,
+                      std::move(x), std::move(y), {});
+}
+
+TrackedTensor apply(const char* name, Op op, Operand a, Operand b, Operand c) {
+  const Operand* all[] = {&a, &b, &c};
+  const Device device = device_of(name, all, 3);
+  const CallSite site = a.site();
+  const DType condition =
+      a.is_scalar() ? DType::bool_ : a.tensor().dtype();
+  if (condition != DType::bool_ ||
+      (a.is_scalar() && a.scalar_kind() != ScalarKind::boolean))
+    throw DTypeError(std::string(name) + ": the condition must be bool, not " +
+                     std::string(name_of(condition)));
+  const DType t = common_type(b, c);
+  return make_pending(name, site, op, t, t, device,
+                      to_arg(std::move(a), DType::bool_, name),
+                      to_arg(std::move(b), t, name),
+                      to_arg(std::move(c), t, name));
+}
+
+TrackedTensor apply_cast(const char* name, Operand x, DType dtype) {
+  if (!x.is_scalar() && x.tensor().dtype() == dtype)
+    return std::move(x).tensor();
+  const Operand* all[] = {&x};
+  const Device device = device_of(name, all, 1);
+  const CallSite site = x.site();
+  const DType from = common_type(x, x);
+  return make_pending(name, site, Op::cast, dtype, from, device,
+                      to_arg(std::move(x), from, name), {}, {});
+}
+
+TrackedTensor apply_row(const char* name, Op op, const TrackedTensor& a,
+                        const Operand* b, const Operand* c, CallSite site) {
+  const DType t = is_floating(a.dtype()) ? a.dtype()
+                  : op == Op::row_argmax || op == Op::row_argmin
+                      ? (a.dtype() == DType::bool_ ? DType::int64 : a.dtype())
+                      : default_dtype();
+  const DType result = op == Op::row_argmax || op == Op::row_argmin
+                           ? DType::int64
+                           : t;
+  auto arg = [&](const Operand* x, int i) {
+    return x ? to_arg(Operand(*x), dtype_of_arg(op, i, t), name) : Arg{};
+  };
+  return make_pending(name, site, op, result, t, a.device(),
+                      to_arg(Operand(a), t, name), arg(b, 1), arg(c, 2));
+}
+
+TrackedTensor apply_reduction(const char* name, Reduction reduction,
+                              const TrackedTensor& x, unsigned axes,
+                              bool keepdims, DType dtype, CallSite site) {
+  Expression e;
+  e.op = Op::load;
+  e.reduction = reduction;
+  e.axes = static_cast<std::uint8_t>(axes);
+  e.keepdims = keepdims;
+  e.operand_dtype = dtype;
+  e.args[0] = to_arg(Operand(x), dtype, name);
+  Shape shape;
+  for (int i = 0; i < x.rank(); ++i) {
+    const bool reduced = axes >> i & 1;
+    if (!reduced || keepdims) shape.push_back(reduced ? 1 : x.shape()[i]);
+  }
+  return handle(make_value(name, site, shape, dtype, x.device(), false,
+                           std::move(e)));
+}
+
+TrackedTensor apply_leaf(const char* name, Op op, const Shape& shape,
+                         DType dtype, Device device, std::uint64_t seed,
+                         std::uint64_t offset) {
+  Expression e;
+  e.op = op;
+  if (op != Op::index) {
+    e.args[0].kind = e.args[1].kind = Arg::Kind::slot;
+    e.args[0].scalar.i = static_cast<std::int64_t>(seed);
+    e.args[1].scalar.i = static_cast<std::int64_t>(offset);
+  }
+  ValuePtr v = make_value(name, {}, shape, dtype, device, op == Op::index,
+                          std::move(e));
+  v->leaf_weight = 1;
+  return handle(std::move(v));
+}
+
+TrackedTensor apply_fill(const char* name, const Shape& shape, DType dtype,
+                         Device device, Literal value) {
+  Expression e;
+  e.op = Op::slot;
+  e.args[0].kind = Arg::Kind::slot;
+  e.args[0].scalar = value;
+  return handle(make_value(name, {}, shape, dtype, device, true, std::move(e)));
+}
+
+}  // namespace jacquard::tape

@@ -1,0 +1,40 @@
+#include "core/tape/record.h"
+
+#include "core/tape/modes.h"
+#include "core/tape/region.h"
+
+namespace jacquard::tape {
+
+Saved save(const TrackedTensor& x, const char* op) {
+  ValuePtr v = snapshot(x, op);
+  force(*v);
+  return {v->tensor(), v->node(), false};
+}
+
+bool would_record(std::span<const TrackedTensor* const> inputs) {
+  if (!grad_enabled()) return false;
+  for (const TrackedTensor* t : inputs)
+    if (t->defined() && t->is_tracked()) return true;
+  return false;
+}
+
+TrackedTensor record_with(const char* name, CallSite site, Tensor result,
+                          std::span<const TrackedTensor* const> inputs,
+                          std::unique_ptr<PullbackBase> pullback) {
+  if (!is_floating(result.dtype())) return TrackedTensor(std::move(result));
+  auto node = make_intrusive<Node>(next_id(), name, site, result.shape(),
+                                   result.dtype(), result.device());
+  for (const TrackedTensor* t : inputs) {
+    NodePtr edge;
+    if (t->defined()) {
+      ValuePtr v = snapshot(*t, name);
+      force(*v);
+      edge = v->node();
+    }
+    node->add_edge(std::move(edge));
+  }
+  node->pullback = std::move(pullback);
+  return handle(make_intrusive<Value>(std::move(result), std::move(node)));
+}
+
+}  // namespace jacquard::tape

@@ -1,0 +1,121 @@
+// Recording operations that are not pointwise, and their pullbacks.
+//
+// An operation computes its result (a Tensor) and calls record(). Its pullback
+// is a callable on a PullbackContext, written in tracked operations, so that it
+// can itself be recorded:
+//
+//   TrackedTensor transpose(Operand x, ...) {
+//     ...
+//     return record("transpose", x.site(), view, {&t},
+//                   [a, b](PullbackContext& c) {
+//                     c.add(0, transpose(c.cotangent(), a, b));
+//                   });
+//   }
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "core/tape/node.h"
+#include "core/tape/value.h"
+
+namespace jacquard::tape {
+
+class Walk;
+
+// An array that a pullback needs, with the node of its value, so that a
+// recording walk sees the same value again. Made by save() at the forward call.
+struct Saved {
+  Tensor tensor;
+  NodePtr node;         // of an input; null: a constant
+  bool is_output = false;  // the node's own value
+};
+
+// Forces x and keeps its array.
+Saved save(const TrackedTensor& x, const char* op);
+// The result of the operation being recorded.
+inline Saved save_output(Tensor tensor) { return {std::move(tensor), {}, true}; }
+
+// What a pullback sees of the walk.
+class PullbackContext {
+ public:
+  // The cotangent of the value, of its shape; defined. For half types it is
+  // float32. May be pending.
+  const TrackedTensor& cotangent() const { return cotangent_; }
+  // Whether the walk itself is recorded.
+  bool recording() const;
+  // Whether input i needs a gradient: compute no other.
+  bool needs(int i) const;
+  // Of the operation, and where it was called.
+  const char* name() const { return node_.name; }
+  CallSite site() const { return node_.site; }
+  // Shape of input i.
+  const Shape& shape_of(int i) const;
+  // A saved array as a value, tracked if the walk records.
+  TrackedTensor restore(const Saved& saved) const;
+
+  // Adds g to the cotangent of input i. g's shape and device must be those of
+  // the input (GraphError names the operation); other floating dtypes are
+  // converted. Undefined: a structural zero.
+  void add(int i, TrackedTensor g);
+
+  // For kernels that add in place, when not recording: memory of input i's
+  // shape, contiguous, float32 for half types, to be written (accumulate =
+  // false) or added to (true). The kernel must be launched at once.
+  struct Target {
+    Tensor tensor;
+    bool accumulate;
+  };
+  Target target(int i);
+  // Adds g to the part of input i's cotangent that `view` selects: all parts
+  // go into one buffer. `view` maps a contiguous tensor of the input's shape
+  // to the part. Only when not recording.
+  template <class View>
+  void add_part(int i, const TrackedTensor& g, View&& view) {
+    add_into(view(part_buffer(i)), g);
+  }
+
+ private:
+  friend class Walk;
+  PullbackContext(Walk& walk, Node& node, TrackedTensor cotangent)
+      : walk_(walk), node_(node), cotangent_(std::move(cotangent)) {}
+  Tensor part_buffer(int i);
+  static void add_into(const Tensor& part, const TrackedTensor& g);
+
+  Walk& walk_;
+  Node& node_;
+  TrackedTensor cotangent_;
+};
+
+// A value made of `result`; tracked if recording is on and an input is. Input i
+// of the pullback is inputs[i]; the callable is dropped if nothing is tracked.
+TrackedTensor record_with(const char* name, CallSite site, Tensor result,
+                          std::span<const TrackedTensor* const> inputs,
+                          std::unique_ptr<PullbackBase> pullback);
+
+// Whether an operation on the inputs would be recorded now.
+bool would_record(std::span<const TrackedTensor* const> inputs);
+
+template <class F>
+class ClosurePullback final : public PullbackBase {
+ public:
+  explicit ClosurePullback(F f) : f_(std::move(f)) {}
+  void run(PullbackContext& context) override { f_(context); }
+
+ private:
+  F f_;
+};
+
+template <class F>
+TrackedTensor record(const char* name, CallSite site, Tensor result,
+                     std::initializer_list<const TrackedTensor*> inputs,
+                     F pullback) {
+  std::span<const TrackedTensor* const> all(inputs.begin(), inputs.size());
+  if (!would_record(all)) return TrackedTensor(std::move(result));
+  return record_with(name, site, std::move(result), all,
+                     std::make_unique<ClosurePullback<F>>(std::move(pullback)));
+}
+
+}  // namespace jacquard::tape

@@ -1,0 +1,297 @@
+#include "core/tape/region_builder.h"
+
+#include <bit>
+#include <cstring>
+#include <string>
+#include <unordered_map>
+
+#include "jacquard/error.h"
+
+namespace jacquard::tape {
+
+using pointwise::Code;
+using pointwise::Instr;
+using pointwise::kNoRef;
+using pointwise::ProgramPtr;
+using pointwise::Ref;
+
+DType dtype_of_arg(Op op, int i, DType operand_dtype) {
+  if (op == Op::where && i == 0) return DType::bool_;
+  if (op == Op::row_pick && i == 1) return DType::int64;
+  return operand_dtype;
+}
+
+namespace {
+std::size_t spread(const void* key) {
+  return static_cast<std::size_t>(
+      (reinterpret_cast<std::uintptr_t>(key) >> 4) * 0x9e3779b97f4a7c15ull >>
+      32);
+}
+}  // namespace
+
+int PointerMap::find(const void* key) const {
+  if (entries_.empty()) return -1;
+  const std::size_t mask = entries_.size() - 1;
+  for (std::size_t i = spread(key) & mask;;
+       i = (i + 1) & mask) {
+    if (entries_[i].key == key) return entries_[i].value;
+    if (!entries_[i].key) return -1;
+  }
+}
+
+void PointerMap::insert(const void* key, int value) {
+  if (2 * (size_ + 1) > entries_.size()) grow();
+  const std::size_t mask = entries_.size() - 1;
+  std::size_t i = spread(key) & mask;
+  while (entries_[i].key) i = (i + 1) & mask;
+  entries_[i] = {key, value};
+  ++size_;
+}
+
+void PointerMap::clear() {
+  if (size_ == 0) return;
+  std::fill(entries_.begin(), entries_.end(), Entry{});
+  size_ = 0;
+}
+
+void PointerMap::grow() {
+  std::vector<Entry> old(entries_.empty() ? 16 : 2 * entries_.size());
+  old.swap(entries_);
+  size_ = 0;
+  for (const Entry& e : old)
+    if (e.key) insert(e.key, e.value);
+}
+
+void RegionBuilder::begin(const Shape& s, std::span<Value* const> stops) {
+  space = s;
+  code.instrs.clear();
+  code.leaves.clear();
+  code.slots.clear();
+  code.constants.clear();
+  code.outputs.clear();
+  leaves.clear();
+  slots.clear();
+  inside.clear();
+  repeated.clear();
+  has_row = false;
+  refs_.clear();
+  stack_.clear();
+  stops_ = stops;
+  root_ = nullptr;
+}
+
+bool RegionBuilder::add_output(Value& v) {
+  Expression e;
+  if (!v.expression(e)) return false;
+  root_ = &v;
+  if (e.reduction == Reduction::store) {
+    output(visit(ValuePtr(&v)), Reduction::store, false);
+    return true;
+  }
+  root_ = nullptr;
+  const Ref from = visit(e.args[0].value);
+  const DType want = e.operand_dtype;
+  Ref r = from;
+  if (code.instrs[r].dtype != want)
+    r = push({Op::cast, want, 0, {from, kNoRef, kNoRef}});
+  const Shape& operand = e.args[0].value->shape;
+  const int last = operand.rank() - 1;
+  const bool once = last >= 0 && operand[last] == 1 &&
+                    space.rank() == operand.rank() && space[last] != 1;
+  output(r, e.reduction, once);
+  return true;
+}
+
+Ref RegionBuilder::add_value(Value& v) {
+  root_ = &v;
+  return visit(ValuePtr(&v));
+}
+
+Ref RegionBuilder::visit(ValuePtr root) {
+  const Value* wanted = root.get();
+  stack_.push_back({std::move(root), {}, 0, 0, false});
+  while (!stack_.empty()) {
+    Frame& f = stack_.back();
+    Value& v = *f.value;
+    if (!f.open) {
+      if (refs_.find(&v) >= 0) {
+        stack_.pop_back();
+        continue;
+      }
+      bool stop = false;
+      for (Value* s : stops_) stop = stop || (s == &v && &v != root_);
+      if (stop || !v.expression(f.expression) ||
+          f.expression.reduction != Reduction::store) {
+        refs_.insert(&v, leaf(std::move(f.value)));
+        stack_.pop_back();
+        continue;
+      }
+      f.open = true;
+      f.leaves_before = leaves.size();
+    }
+    while (f.next < 3 && (!f.expression.args[f.next].value ||
+                          refs_.find(f.expression.args[f.next].value.get()) >= 0))
+      ++f.next;
+    if (f.next < 3) {
+      ValuePtr next = f.expression.args[f.next].value;
+      stack_.push_back({std::move(next), {}, 0, 0, false});
+      continue;
+    }
+    refs_.insert(&v, emit(v, f.expression));
+    if (&v != root_ && v.inlined.load(std::memory_order_relaxed) &&
+        v.shape == space && !v.has_row && leaves.size() > f.leaves_before)
+      repeated.push_back(f.value);
+    inside.push_back(std::move(f.value));
+    stack_.pop_back();
+  }
+  return static_cast<Ref>(refs_.find(wanted));
+}
+
+int RegionBuilder::leaf(ValuePtr v) {
+  const auto number = static_cast<std::uint16_t>(code.leaves.size());
+  code.leaves.push_back({Op::load, v->dtype, 0, 0, false});
+  const DType t = v->dtype;
+  leaves.push_back(std::move(v));
+  return push({Op::load, t, number, {kNoRef, kNoRef, kNoRef}});
+}
+
+int RegionBuilder::emit(const Value& v, const Expression& e) {
+  auto slot = [&](const Arg& a, DType t) {
+    slots.push_back(a.scalar);
+    code.slots.push_back(t);
+    return static_cast<std::uint16_t>(slots.size() - 1);
+  };
+  if (e.op == Op::index || e.op == Op::uniform || e.op == Op::normal) {
+    const auto number = static_cast<std::uint16_t>(code.leaves.size());
+    pointwise::Leaf l{e.op, v.dtype, 0, 0, false};
+    if (e.op != Op::index) {
+      l.seed_slot = slot(e.args[0], DType::int64);
+      l.offset_slot = slot(e.args[1], DType::int64);
+    }
+    code.leaves.push_back(l);
+    leaves.push_back(ValuePtr(const_cast<Value*>(&v)));
+    return push({e.op, v.dtype, number, {kNoRef, kNoRef, kNoRef}});
+  }
+  if (e.op == Op::slot)
+    return push({Op::slot, v.dtype, slot(e.args[0], v.dtype),
+                 {kNoRef, kNoRef, kNoRef}});
+  has_row = has_row || pointwise::is_row(e.op);
+  if (pointwise::is_row(e.op) && e.args[0].value->shape.rank() == space.rank())
+    for (int i = 0; i < space.rank(); ++i)
+      if (space[i] == 1) space[i] = e.args[0].value->shape[i];
+  Instr instr{e.op, v.dtype, 0, {kNoRef, kNoRef, kNoRef}};
+  for (int i = 0; i < pointwise::info(e.op).arity; ++i) {
+    const Arg& a = e.args[i];
+    const DType t = dtype_of_arg(e.op, i, e.operand_dtype);
+    switch (a.kind) {
+      case Arg::Kind::value:
+        instr.args[i] = operand(v, e, i);
+        break;
+      case Arg::Kind::slot:
+        instr.args[i] = push({Op::slot, t, slot(a, t), {kNoRef, kNoRef, kNoRef}});
+        break;
+      case Arg::Kind::literal: {
+        code.constants.push_back(a.scalar);
+        instr.args[i] = push(
+            {Op::constant, t,
+             static_cast<std::uint16_t>(code.constants.size() - 1),
+             {kNoRef, kNoRef, kNoRef}});
+        break;
+      }
+      case Arg::Kind::none:
+        break;
+    }
+  }
+  return push(instr);
+}
+
+Ref RegionBuilder::operand(const Value& user, const Expression& e, int i) {
+  const Value& a = *e.args[i].value;
+  auto r = static_cast<Ref>(refs_.find(&a));
+  // Recorded through `user`, but the operand was not recorded when called.
+  if (user.tracked && !a.tracked && a.leads_to_tracked &&
+      code.instrs[r].op != Op::load)
+    r = push({Op::stop_gradient, a.dtype, 0, {r, kNoRef, kNoRef}});
+  const DType want =
+      e.op == Op::cast ? a.dtype : dtype_of_arg(e.op, i, e.operand_dtype);
+  if (a.dtype != want) r = push({Op::cast, want, 0, {r, kNoRef, kNoRef}});
+  return r;
+}
+
+Ref RegionBuilder::push(Instr instr) {
+  code.instrs.push_back(instr);
+  return static_cast<Ref>(code.instrs.size() - 1);
+}
+
+void RegionBuilder::finish() {
+  if (!has_row || space.rank() == 0) return;
+  const int last = space.rank() - 1;
+  if (space[last] == 1) return;
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const Shape& s = leaves[i]->shape;
+    code.leaves[i].per_row = s.rank() == 0 || s[s.rank() - 1] == 1;
+  }
+}
+
+RegionSize measure(const Arg* args) {
+  thread_local RegionBuilder builder;
+  builder.begin({}, {});
+  for (int i = 0; i < 3; ++i)
+    if (args[i].value && !args[i].value->written())
+      builder.add_value(*args[i].value);
+  RegionSize size;
+  for (int i = 0; i < 3; ++i)
+    if (args[i].value && args[i].value->written()) {
+      // Written operands that the others also read are counted twice: a bound.
+      ++size.leaves;
+    }
+  size.instructions = static_cast<unsigned>(builder.inside.size());
+  size.leaves += static_cast<unsigned>(builder.leaves.size());
+  builder.begin({}, {});
+  return size;
+}
+
+namespace {
+
+std::uint64_t mix(std::uint64_t h, std::uint64_t x) {
+  h = (h ^ x) * 0x9e3779b97f4a7c15ull;
+  return h ^ (h >> 32);
+}
+
+std::uint64_t quick_hash(const Code& c) {
+  static_assert(sizeof(Instr) == 10);
+  std::uint64_t h = c.instrs.size() * 31 + c.leaves.size();
+  for (const Instr& i : c.instrs) {
+    std::uint64_t words = 0;
+    std::uint16_t rest;
+    std::memcpy(&words, &i, 8);
+    std::memcpy(&rest, reinterpret_cast<const char*>(&i) + 8, 2);
+    h = mix(h, words ^ (std::uint64_t{rest} << 17));
+  }
+  for (const auto& l : c.leaves)
+    h = mix(h, static_cast<unsigned>(l.op) << 8 |
+                   static_cast<unsigned>(l.dtype) << 1 | l.per_row);
+  for (const auto& k : c.constants) h = mix(h, std::bit_cast<std::uint64_t>(k));
+  for (const auto& o : c.outputs)
+    h = mix(h, o.value << 8 | static_cast<unsigned>(o.reduction) << 1 |
+                   o.once_a_row);
+  return h;
+}
+
+}  // namespace
+
+const ProgramPtr& program_of(const Code& code) {
+  struct Seen {
+    Code code;
+    ProgramPtr program;
+  };
+  thread_local std::unordered_multimap<std::uint64_t, Seen> seen;
+  const std::uint64_t h = quick_hash(code);
+  const auto [first, last] = seen.equal_range(h);
+  for (auto it = first; it != last; ++it)
+    if (it->second.code == code) return it->second.program;
+  ProgramPtr program = pointwise::Program::intern(code);
+  return seen.emplace(h, Seen{code, std::move(program)})->second.program;
+}
+
+}  // namespace jacquard::tape

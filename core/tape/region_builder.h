@@ -1,0 +1,97 @@
+// From pending values to the code of one program.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/pointwise/program.h"
+#include "core/tape/value.h"
+
+namespace jacquard::tape {
+
+// What one region may hold: kernels keep its live values in registers, and
+// masks of leaves are 64 bits.
+inline constexpr unsigned kMaxInstructions = 64;
+inline constexpr unsigned kMaxLeaves = 32;
+
+// The dtype that operand i of an instruction is cast to.
+DType dtype_of_arg(Op op, int i, DType operand_dtype);
+
+struct RegionSize {
+  unsigned instructions = 0, leaves = 0;
+};
+// Of the union of the pending operands.
+RegionSize measure(const Arg* args);
+
+// A map from pointers to small numbers that keeps its memory.
+class PointerMap {
+ public:
+  // -1 if absent.
+  int find(const void* key) const;
+  void insert(const void* key, int value);
+  void clear();
+
+ private:
+  struct Entry {
+    const void* key = nullptr;
+    int value = 0;
+  };
+  void grow();
+  std::vector<Entry> entries_;
+  std::size_t size_ = 0;
+};
+
+// Gathers pending values into code. Values are visited depth first from the
+// outputs, so equal expressions give equal code whatever order they were called
+// in; leaves are numbered as met.
+class RegionBuilder {
+ public:
+  // `space`: of the region, as far as known (see row programs). Values in
+  // `stops` are leaves even while they are pending.
+  void begin(const Shape& space, std::span<Value* const> stops);
+  // The region of v, and v as an output. Returns false if v turned out to be
+  // written meanwhile.
+  bool add_output(Value& v);
+  // v without its being an output of the region (a written value is a load).
+  pointwise::Ref add_value(Value& v);
+  void output(pointwise::Ref value, Reduction reduction, bool once_a_row) {
+    code.outputs.push_back({value, reduction, once_a_row});
+  }
+  // After the last output: settles the space and what depends on it.
+  void finish();
+
+  Shape space;
+  pointwise::Code code;
+  std::vector<ValuePtr> leaves;  // in the order of code.leaves
+  std::vector<Literal> slots;
+  // Pending values in the inside, and of those the ones that an earlier region
+  // had in its inside already and that are worth writing now.
+  std::vector<ValuePtr> inside;
+  std::vector<ValuePtr> repeated;
+  bool has_row = false;
+
+ private:
+  struct Frame {
+    ValuePtr value;
+    Expression expression;
+    int next = 0;
+    std::size_t leaves_before = 0;
+    bool open = false;
+  };
+  pointwise::Ref visit(ValuePtr root);
+  int leaf(ValuePtr v);
+  int emit(const Value& v, const Expression& e);
+  pointwise::Ref operand(const Value& user, const Expression& e, int i);
+  pointwise::Ref push(pointwise::Instr instr);
+
+  PointerMap refs_;
+  std::vector<Frame> stack_;
+  std::span<Value* const> stops_;
+  const Value* root_ = nullptr;
+};
+
+// The program with this code; remembers what it has seen on this thread.
+const pointwise::ProgramPtr& program_of(const pointwise::Code& code);
+
+}  // namespace jacquard::tape

@@ -1,0 +1,349 @@
+#include "core/tape/region_pullback.h"
+
+#include <bit>
+#include <map>
+#include <mutex>
+
+#include "core/backend/launch.h"
+#include "core/tape/bindings.h"
+#include "core/tape/modes.h"
+#include "core/tape/pending.h"
+#include "core/tape/region.h"
+#include "jacquard/error.h"
+#include "jacquard/shape_ops.h"
+
+namespace jacquard::tape {
+
+using pointwise::Program;
+using pointwise::ProgramPtr;
+using pointwise::Reverse;
+
+RegionPullback::RegionPullback(Node& node, const ProgramPtr& program,
+                               const RegionBuilder& region,
+                               const Shape& result_over_space,
+                               const Tensor& result)
+    : program_(program),
+      space_(region.space),
+      result_over_space_(result_over_space),
+      once_a_row_(program->outputs()[0].once_a_row),
+      slots_(region.slots) {
+  std::vector<int> edge_of_leaf(region.leaves.size(), -1);
+  for (std::size_t i = 0; i < region.leaves.size(); ++i) {
+    const Value& leaf = *region.leaves[i];
+    if (!leaf.written() || !leaf.node()) continue;
+    tracked_ |= std::uint64_t{1} << i;
+    node.add_edge(leaf.node());
+  }
+  for (int source : program_->reverse(tracked_, tracked_).sources) {
+    if (source <= Reverse::kCotangent) continue;
+    if (source < 0) {
+      saved_.push_back({source, save_output(result), {}});
+      continue;
+    }
+    const Value& leaf = *region.leaves[source];
+    if (leaf.written())
+      saved_.push_back({source, Saved{leaf.tensor(), leaf.node(), false}, {}});
+    else
+      saved_.push_back({source, {}, leaf.shape});
+  }
+}
+
+const RegionPullback::SavedLeaf& RegionPullback::saved_of(int source) const {
+  for (const SavedLeaf& s : saved_)
+    if (s.source == source) return s;
+  throw GraphError("internal: a reverse program reads what was not saved");
+}
+
+int RegionPullback::edge_of(unsigned leaf) const {
+  return std::popcount(tracked_ & ((std::uint64_t{1} << leaf) - 1));
+}
+
+std::uint64_t RegionPullback::needed(const PullbackContext& context) const {
+  std::uint64_t wanted = 0;
+  for (unsigned i = 0; i < 64; ++i)
+    if (tracked_ >> i & 1 && context.needs(edge_of(i)))
+      wanted |= std::uint64_t{1} << i;
+  return wanted;
+}
+
+double RegionPullback::inverse_count() const {
+  std::int64_t n = 1;
+  for (int i = 0; i < space_.rank() - (once_a_row_ ? 1 : 0); ++i)
+    n *= space_[i];
+  const std::int64_t results = result_over_space_.numel();
+  return results == 0 ? 0
+                      : static_cast<double>(results) / static_cast<double>(n);
+}
+
+void RegionPullback::run(PullbackContext& context) {
+  const std::uint64_t wanted = needed(context);
+  const std::uint64_t left =
+      pass_on(context, program_->reverse(tracked_, wanted), wanted);
+  if (left == 0) return;
+  const Reverse& reverse = program_->reverse(tracked_, left);
+  if (reverse.wanted.empty()) return;
+  if (context.recording() || context.cotangent().is_pending())
+    instantiate(context, reverse);
+  else
+    launch(context, reverse);
+}
+
+std::uint64_t RegionPullback::pass_on(PullbackContext& context,
+                                      const Reverse& reverse,
+                                      std::uint64_t wanted) {
+  std::uint64_t left = wanted;
+  const auto instrs = reverse.program->instrs();
+  for (std::size_t j = 0; j < reverse.wanted.size(); ++j) {
+    const pointwise::Output& out = reverse.program->outputs()[j];
+    const pointwise::Instr& instr = instrs[out.value];
+    if (instr.op != Op::load ||
+        reverse.sources[instr.imm] != Reverse::kCotangent || out.once_a_row)
+      continue;
+    const int edge = edge_of(reverse.wanted[j]);
+    if (reduced(context.shape_of(edge))) continue;
+    if (result_over_space_ == space_) {
+      context.add(edge, context.cotangent());
+    } else {
+      context.add(edge,
+                  expand(reshape(context.cotangent(), result_over_space_),
+                         space_));
+    }
+    left &= ~(std::uint64_t{1} << reverse.wanted[j]);
+  }
+  return left;
+}
+
+void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
+  Shape space = space_;
+  std::vector<backend::Binding> leaves;
+  const Tensor cotangent =
+      force(context.cotangent(), "backward").reshape(result_over_space_);
+  for (int source : reverse.sources) {
+    if (source <= Reverse::kCotangent) {
+      leaves.push_back(bind(cotangent, space));
+      continue;
+    }
+    const SavedLeaf& s = saved_of(source);
+    leaves.push_back(
+        s.saved.tensor.defined()
+            ? bind(s.saved.tensor, space)
+            : bind_virtual(s.own_shape, program_->leaves()[source].dtype,
+                           space));
+  }
+  std::uint64_t sums = 0;
+  std::vector<Shape> shapes;
+  for (std::size_t j = 0; j < reverse.wanted.size(); ++j) {
+    shapes.push_back(context.shape_of(edge_of(reverse.wanted[j])));
+    if (reduced(shapes[j])) sums |= std::uint64_t{1} << j;
+  }
+  // Axes that no leaf varies over are computed once and expanded.
+  if (sums == 0 && !program_->has_row_ops())
+    for (int d = 0; d < space.rank(); ++d) {
+      bool varies = false;
+      for (const auto& b : leaves) varies = varies || b.strides[d] != 0;
+      if (!varies && space[d] > 1) space[d] = 1;
+    }
+  const bool shrunk = !(space == space_);
+  std::vector<backend::OutputBinding> outputs;
+  std::vector<Tensor> results(reverse.wanted.size());
+  for (std::size_t j = 0; j < reverse.wanted.size(); ++j) {
+    const int edge = edge_of(reverse.wanted[j]);
+    if (shrunk) {
+      results[j] = Tensor::empty(
+          space, reverse.program->instrs()[reverse.program->outputs()[j].value]
+                     .dtype,
+          cotangent.device());
+      outputs.push_back(bind_output(results[j], space, space, false));
+    } else {
+      const PullbackContext::Target t = context.target(edge);
+      outputs.push_back(bind_output(t.tensor, shapes[j], space, t.accumulate));
+    }
+  }
+  std::vector<Literal> slots = slots_;
+  for (std::size_t i = 0; i < reverse.means.size(); ++i)
+    slots.push_back({.f = inverse_count()});
+  const ProgramPtr program = with_sums(reverse.program, sums);
+  backend::launch(context.name(), {program.get(), space, leaves, slots, outputs},
+                  cotangent.stream());
+  if (shrunk)
+    for (std::size_t j = 0; j < results.size(); ++j)
+      context.add(edge_of(reverse.wanted[j]), expand(results[j], space_));
+}
+
+namespace {
+
+// The gradient of a leaf of shape `leaf`, which was broadcast over `space`,
+// from its contribution `g`, which may itself vary over fewer axes. A pending
+// sum where one is needed.
+TrackedTensor sum_to(TrackedTensor g, const Shape& leaf, const Shape& space,
+                     bool once_a_row, const char* name, CallSite site) {
+  const int pad = space.rank() - leaf.rank();
+  unsigned axes = 0;
+  double times = 1;
+  Shape kept = space;
+  for (int d = 0; d < space.rank(); ++d) {
+    const bool broadcast = d < pad || leaf[d - pad] != space[d];
+    if (!broadcast) continue;
+    kept[d] = 1;
+    if (once_a_row && d == space.rank() - 1) continue;
+    const int own = d - (space.rank() - g.rank());
+    if (own >= 0 && g.shape()[own] == space[d])
+      axes |= 1u << own;
+    else
+      times *= static_cast<double>(space[d]);
+  }
+  if (times != 1) g = apply(name, Op::mul, g, times);
+  if (axes) {
+    g = apply_reduction(name, Reduction::sum, g, axes, true, g.dtype(), site);
+  }
+  (void)kept;
+  return g;
+}
+
+}  // namespace
+
+void RegionPullback::instantiate(PullbackContext& context,
+                                 const Reverse& reverse) {
+  const TrackedTensor cotangent =
+      result_over_space_ == context.cotangent().shape()
+          ? context.cotangent()
+          : reshape(context.cotangent(), result_over_space_);
+  std::vector<TrackedTensor> leaves;
+  std::vector<Literal> slots = slots_;
+  for (int source : reverse.sources) {
+    if (source <= Reverse::kCotangent) {
+      leaves.push_back(cotangent);
+      continue;
+    }
+    const SavedLeaf& s = saved_of(source);
+    if (s.saved.tensor.defined()) {
+      leaves.push_back(context.restore(s.saved));
+      continue;
+    }
+    const pointwise::Leaf& l = program_->leaves()[source];
+    const bool random = l.op != Op::index;
+    leaves.push_back(apply_leaf(
+        context.name(), l.op, s.own_shape, l.dtype, cotangent.device(),
+        random ? static_cast<std::uint64_t>(slots_[l.seed_slot].i) : 0,
+        random ? static_cast<std::uint64_t>(slots_[l.offset_slot].i) : 0));
+  }
+  for (std::size_t i = 0; i < reverse.means.size(); ++i)
+    slots.push_back({.f = inverse_count()});
+  std::vector<TrackedTensor> values =
+      tape::instantiate(*reverse.program, leaves, slots, space_,
+                        context.name(), context.site());
+  std::vector<Value*> pending;
+  for (std::size_t j = 0; j < values.size(); ++j) {
+    const Shape& leaf = context.shape_of(edge_of(reverse.wanted[j]));
+    if (!values[j].defined()) continue;
+    values[j] = sum_to(std::move(values[j]), leaf, space_,
+                       reverse.program->outputs()[j].once_a_row,
+                       context.name(), context.site());
+    pending.push_back(values[j].value());
+  }
+  force(pending);
+  for (std::size_t j = 0; j < values.size(); ++j) {
+    const int edge = edge_of(reverse.wanted[j]);
+    const Shape& leaf = context.shape_of(edge);
+    if (!values[j].defined()) continue;
+    if (values[j].numel() != leaf.numel())
+      values[j] = expand(values[j], leaf);
+    else if (!(values[j].shape() == leaf))
+      values[j] = reshape(values[j], leaf);
+    context.add(edge, std::move(values[j]));
+  }
+}
+
+ProgramPtr with_sums(const ProgramPtr& program, std::uint64_t mask) {
+  if (mask == 0) return program;
+  thread_local std::map<std::pair<const Program*, std::uint64_t>, ProgramPtr>
+      known;
+  ProgramPtr& p = known[{program.get(), mask}];
+  if (!p) {
+    pointwise::Code code = program->code();
+    for (std::size_t j = 0; j < code.outputs.size(); ++j)
+      if (mask >> j & 1) code.outputs[j].reduction = Reduction::sum;
+    p = Program::intern(std::move(code));
+  }
+  return p;
+}
+
+std::vector<TrackedTensor> instantiate(const Program& program,
+                                       std::span<const TrackedTensor> leaves,
+                                       std::span<const Literal> slots,
+                                       const Shape& space, const char* name,
+                                       CallSite site) {
+  const auto instrs = program.instrs();
+  const Device device = leaves.empty() ? default_device() : leaves[0].device();
+  const std::int64_t cols = space.rank() ? space[space.rank() - 1] : 1;
+  std::vector<Arg> args(instrs.size());
+  auto as_value = [&](TrackedTensor t) {
+    return Arg{snapshot(t, name), {}, Arg::Kind::value};
+  };
+  for (std::size_t r = 0; r < instrs.size(); ++r) {
+    const pointwise::Instr& in = instrs[r];
+    switch (in.op) {
+      case Op::load:
+      case Op::index:
+      case Op::uniform:
+      case Op::normal:
+        args[r] = as_value(leaves[in.imm]);
+        continue;
+      case Op::slot:
+        args[r] = {{}, slots[in.imm], Arg::Kind::slot};
+        continue;
+      case Op::constant:
+        args[r] = {{}, program.code().constants[in.imm], Arg::Kind::literal};
+        continue;
+      case Op::row_index:
+        args[r] = as_value(apply_leaf(name, Op::index, {cols}, DType::int64,
+                                      device, 0, 0));
+        continue;
+      case Op::row_length: {
+        Literal n;
+        if (is_floating(in.dtype))
+          n.f = static_cast<double>(cols);
+        else
+          n.i = cols;
+        args[r] = {{}, n, Arg::Kind::literal};
+        continue;
+      }
+      default:
+        break;
+    }
+    Arg own[3];
+    for (int k = 0; k < pointwise::info(in.op).arity; ++k)
+      own[k] = args[in.args[k]];
+    if (pointwise::is_row(in.op)) {
+      const Arg& a = own[0];
+      if (!a.value) {
+        own[0] = as_value(apply_fill(name, {cols}, in.dtype, device, a.scalar));
+      } else if (a.value->shape.rank() == 0 ||
+                 a.value->shape[a.value->shape.rank() - 1] != cols) {
+        Shape wide = a.value->shape;
+        if (wide.rank() == 0) wide.push_back(1);
+        wide[wide.rank() - 1] = cols;
+        own[0] = as_value(expand(handle(a.value), wide));
+      }
+    }
+    const int typed = in.op == Op::where ? 1 : 0;
+    const DType operand = instrs[in.args[typed]].dtype;
+    if (!own[0].value && !own[1].value && !own[2].value) {
+      own[typed] = as_value(
+          apply_fill(name, {}, operand, device, own[typed].scalar));
+    }
+    args[r] = as_value(make_pending(name, site, in.op, in.dtype, operand,
+                                    device, own[0], own[1], own[2]));
+  }
+  std::vector<TrackedTensor> out;
+  for (const pointwise::Output& o : program.outputs()) {
+    const Arg& a = args[o.value];
+    out.push_back(a.value ? handle(a.value)
+                          : TrackedTensor(apply_fill(
+                                name, {}, instrs[o.value].dtype, device,
+                                a.scalar)));
+  }
+  return out;
+}
+
+}  // namespace jacquard::tape

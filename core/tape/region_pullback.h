@@ -1,0 +1,67 @@
+// The pullback of a region: its program, reversed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/pointwise/program.h"
+#include "core/tape/node.h"
+#include "core/tape/record.h"
+#include "core/tape/region_builder.h"
+
+namespace jacquard::tape {
+
+class RegionPullback final : public PullbackBase {
+ public:
+  // Of v's region as gathered (v the only output of `program`), just computed
+  // into `result`. Adds v's inputs to the node's edges: one for each tracked
+  // leaf, in the order of the leaves. Keeps only what the reverse reads.
+  RegionPullback(Node& node, const pointwise::ProgramPtr& program,
+                 const RegionBuilder& region, const Shape& result_over_space,
+                 const Tensor& result);
+
+  void run(PullbackContext& context) override;
+
+ private:
+  // A leaf of the reverse program.
+  struct SavedLeaf {
+    int source;
+    Saved saved;      // tensor undefined: a leaf without memory …
+    Shape own_shape;  // … of this shape
+  };
+  using Reverse = pointwise::Reverse;
+
+  const SavedLeaf& saved_of(int source) const;
+  std::uint64_t needed(const PullbackContext& context) const;
+  // Gradients that need no launch, or share another's; returns what is left.
+  std::uint64_t pass_on(PullbackContext& context, const Reverse& reverse,
+                        std::uint64_t wanted);
+  void launch(PullbackContext& context, const Reverse& reverse);
+  // As tracked (or pending) values.
+  void instantiate(PullbackContext& context, const Reverse& reverse);
+  int edge_of(unsigned leaf) const;
+  double inverse_count() const;
+  bool reduced(const Shape& leaf) const { return !(leaf == space_); }
+
+  pointwise::ProgramPtr program_;
+  std::uint64_t tracked_ = 0;
+  Shape space_;
+  Shape result_over_space_;  // with reduced axes kept as 1
+  bool once_a_row_ = false;
+  std::vector<Literal> slots_;
+  std::vector<SavedLeaf> saved_;
+};
+
+// `program` with its outputs in `mask` (bit j) summed instead of stored.
+pointwise::ProgramPtr with_sums(const pointwise::ProgramPtr& program,
+                                std::uint64_t mask);
+
+// The outputs of `program` as values, given its leaves and slots; `space` is
+// the shape of the row axis' owner (used by row_index and row_length only).
+std::vector<TrackedTensor> instantiate(
+    const pointwise::Program& program, std::span<const TrackedTensor> leaves,
+    std::span<const Literal> slots, const Shape& space, const char* name,
+    CallSite site);
+
+}  // namespace jacquard::tape

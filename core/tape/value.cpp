@@ -1,0 +1,129 @@
+#include "core/tape/value.h"
+
+#include <string>
+
+#include "jacquard/error.h"
+
+namespace jacquard::tape {
+
+// A spin lock: what it guards takes a few nanoseconds.
+class Value::Guard {
+ public:
+  explicit Guard(const Value& v) : lock_(v.lock_) {
+    while (lock_.exchange(true, std::memory_order_acquire)) {
+    }
+  }
+  ~Guard() { lock_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool>& lock_;
+};
+
+Value::Value(const char* name, CallSite site, const Shape& shape, DType dtype,
+             Device device, bool tracked, Expression expression)
+    : shape(shape),
+      dtype(dtype),
+      device(device),
+      tracked(tracked),
+      site(site),
+      name(name),
+      id(next_id()),
+      expression_(std::move(expression)) {
+  if (!tracked) return;
+  for (const Arg& a : expression_.args)
+    if (a.value) a.value->add_use();
+}
+
+Value::Value(Tensor tensor, NodePtr node)
+    : shape(tensor.shape()),
+      dtype(tensor.dtype()),
+      device(tensor.device()),
+      tracked(static_cast<bool>(node)),
+      site(node ? node->site : CallSite{}),
+      name(node ? node->name : "constant"),
+      id(node ? node->id : 0),
+      written_(true),
+      tensor_(std::move(tensor)),
+      node_(std::move(node)) {}
+
+Value::~Value() {
+  if (!tracked) return;
+  for (const Arg& a : expression_.args)
+    if (a.value) a.value->drop_use();
+}
+
+bool Value::expression(Expression& out) const {
+  Guard guard(*this);
+  if (written()) return false;
+  out = expression_;
+  return true;
+}
+
+void Value::publish(Tensor tensor, NodePtr node) {
+  Expression gone;
+  {
+    Guard guard(*this);
+    if (written()) return;
+    if (node && uses_ > 0)
+      node->consumers.fetch_add(uses_, std::memory_order_relaxed);
+    tensor_ = std::move(tensor);
+    node_ = std::move(node);
+    std::swap(gone, expression_);
+    written_.store(true, std::memory_order_release);
+  }
+  if (!tracked) return;
+  for (const Arg& a : gone.args)
+    if (a.value) a.value->drop_use();
+}
+
+void Value::add_use() const {
+  Guard guard(*this);
+  if (written()) {
+    if (node_) node_->consumers.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    ++uses_;
+  }
+}
+
+void Value::drop_use() const {
+  Guard guard(*this);
+  if (written()) {
+    if (node_) node_->consumers.fetch_sub(1, std::memory_order_relaxed);
+  } else {
+    --uses_;
+  }
+}
+
+namespace {
+
+class CellGuard {
+ public:
+  explicit CellGuard(Value::Cell& cell) : lock_(cell.lock) {
+    while (lock_.test_and_set(std::memory_order_acquire)) {
+    }
+  }
+  ~CellGuard() { lock_.clear(std::memory_order_release); }
+
+ private:
+  std::atomic_flag& lock_;
+};
+
+}  // namespace
+
+ValuePtr snapshot(const TrackedTensor& t, const char* op) {
+  Value* v = t.value();
+  if (!v)
+    throw GraphError(std::string(op) + ": an operand is undefined (a default-"
+                     "constructed TrackedTensor)");
+  if (!v->cell) return ValuePtr(v);
+  CellGuard guard(*v->cell);
+  return v->cell->current;
+}
+
+void set_current(Value& cell, Tensor tensor) {
+  auto fresh = make_intrusive<Value>(std::move(tensor), cell.cell->node);
+  CellGuard guard(*cell.cell);
+  std::swap(cell.cell->current, fresh);
+}
+
+}  // namespace jacquard::tape

@@ -1,0 +1,136 @@
+// Value: what a TrackedTensor points to.
+//
+// A value is *pending* (an instruction over other values) or *written* (an
+// array, and a node if it is tracked). Everything about it is fixed when it is
+// made, but for one slot: array and node, published once, under the value's
+// lock, whereupon its operands are given up. A *cell* is the value behind a
+// leaf: it has no array of its own but a current snapshot, which is a written
+// value; operations take the snapshot when they are called.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "core/pointwise/program.h"
+#include "core/tape/node.h"
+#include "core/tensor/pool.h"
+#include "core/tensor/ref_count.h"
+#include "jacquard/tracked_tensor.h"
+
+namespace jacquard::tape {
+
+using pointwise::Literal;
+using pointwise::Op;
+using pointwise::Reduction;
+class Value;
+using ValuePtr = IntrusivePtr<Value>;
+
+// An operand of a pending value.
+struct Arg {
+  enum class Kind : std::uint8_t { none, value, slot, literal };
+  ValuePtr value;
+  Literal scalar{0};
+  Kind kind = Kind::none;
+};
+
+// How a pending value is computed from its operands.
+struct Expression {
+  Op op = Op::load;
+  // Not `store`: a reduction of args[0] over `axes` (bit i: axis i of the
+  // operand); op is then `load`.
+  Reduction reduction = Reduction::store;
+  bool keepdims = false;
+  std::uint8_t axes = 0;
+  DType operand_dtype = DType::float32;  // what value operands are cast to
+  Arg args[3];
+};
+
+class Value : public RefCounted<Value>, public PooledNew<Value> {
+ public:
+  // Pending. If tracked, counts itself as a use of its operands.
+  Value(const char* name, CallSite site, const Shape& shape, DType dtype,
+        Device device, bool tracked, Expression expression);
+  // Written.
+  Value(Tensor tensor, NodePtr node);
+  ~Value();
+
+  void release() const noexcept {
+    if (drop()) LateDestruction<Value>::destroy(this);
+  }
+
+  const Shape shape;
+  const DType dtype;
+  const Device device;
+  // A gradient can flow to it: fixed at the call.
+  const bool tracked;
+  // Pending: some operand, through whatever path, is tracked.
+  bool leads_to_tracked = false;
+  // Pending: holds more than casts, sums and products; is (or contains) a row
+  // operation.
+  bool heavy = false;
+  bool has_row = false;
+  // Pending: its region has no more instructions and leaves than these.
+  std::uint16_t weight = 0;
+  std::uint16_t leaf_weight = 0;
+  const CallSite site;
+  const char* const name;
+  const std::uint64_t id;
+
+  bool written() const { return written_.load(std::memory_order_acquire); }
+  // Of written values only.
+  const Tensor& tensor() const { return tensor_; }
+  const NodePtr& node() const { return node_; }
+
+  // A copy of how it is computed, or nothing if it is written meanwhile.
+  bool expression(Expression& out) const;
+  // Publishes array and node, unless another thread was first.
+  void publish(Tensor tensor, NodePtr node);
+
+  // Whether a region that was computed has it in its inside.
+  std::atomic<bool> inlined{false};
+  // … and recorded past it: other nodes don't lead through this value.
+  std::atomic<bool> bypassed{false};
+  std::atomic<bool> zero{false};  // a structural zero
+
+  // Tracked pending values that have this one as operand.
+  void add_use() const;
+  void drop_use() const;
+
+  struct Cell {
+    std::atomic_flag lock = ATOMIC_FLAG_INIT;
+    ValuePtr current;
+    NodePtr node;
+  };
+  std::unique_ptr<Cell> cell;
+  // Makes a written value the cell of a leaf: the array moves to its snapshot.
+  void hold(std::unique_ptr<Cell> c) {
+    cell = std::move(c);
+    tensor_ = {};
+    node_ = {};
+  }
+
+ private:
+  friend class LateDestruction<Value>;
+  class Guard;
+  mutable const Value* next_dead_ = nullptr;
+
+  mutable std::atomic<bool> lock_{false};
+  std::atomic<bool> written_{false};
+  mutable std::int32_t uses_ = 0;
+  Expression expression_;
+  Tensor tensor_;
+  NodePtr node_;
+};
+
+// The handle's value; for a leaf its current snapshot. GraphError if undefined.
+ValuePtr snapshot(const TrackedTensor& t, const char* op);
+// A handle to a value.
+inline TrackedTensor handle(ValuePtr value) {
+  return TrackedTensor(value.detach());
+}
+
+// Replaces the snapshot of a leaf.
+void set_current(Value& cell, Tensor tensor);
+
+}  // namespace jacquard::tape

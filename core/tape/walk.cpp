@@ -1,0 +1,234 @@
+#include "core/tape/walk.h"
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+
+#include "core/tape/modes.h"
+#include "core/tape/pending.h"
+#include "core/tape/region.h"
+#include "jacquard/error.h"
+#include "jacquard/pointwise.h"
+
+namespace jacquard::tape {
+namespace {
+
+std::string called_at(CallSite site) {
+  if (!site.line) return "";
+  return " (called at " + std::string(site.file) + ":" +
+         std::to_string(site.line) + ")";
+}
+
+[[noreturn]] void throw_given_up(const Node& node, const char* transform) {
+  throw GraphError(std::string(transform) + ": the tape of " + node.name +
+                   called_at(node.site) +
+                   " was already reversed and given up; pass retain_graph to "
+                   "the first backward to keep it");
+}
+
+DType collected_type(DType t) { return is_half(t) ? DType::float32 : t; }
+
+// Recording mode of the thread for the time of a walk.
+class ModeGuard {
+ public:
+  explicit ModeGuard(bool on) : before_(set_grad_enabled(on)) {}
+  ~ModeGuard() { set_grad_enabled(before_); }
+  ModeGuard(const ModeGuard&) = delete;
+  ModeGuard& operator=(const ModeGuard&) = delete;
+
+ private:
+  bool before_;
+};
+
+}  // namespace
+
+TrackedTensor checked_cotangent(TrackedTensor g, const Node& node,
+                                const char* op, CallSite site) {
+  const auto fail = [&](const std::string& what) {
+    throw GraphError(std::string(op) + called_at(site) + ": the cotangent of " +
+                     node.name + " has " + what);
+  };
+  if (!(g.shape() == node.shape))
+    fail("shape " + to_string(g.shape()) + ", the value " +
+         to_string(node.shape));
+  if (!(g.device() == node.device))
+    fail("device " + to_string(g.device()) + ", the value " +
+         to_string(node.device));
+  if (!is_floating(g.dtype()))
+    fail("dtype " + std::string(name_of(g.dtype())) + ", the value " +
+         std::string(name_of(node.dtype)));
+  return cast(std::move(g), collected_type(node.dtype));
+}
+
+Walk::Walk(Node& root, std::span<const NodePtr> targets, WalkOptions options)
+    : options_(options) {
+  collect(root, targets);
+  std::ranges::sort(slots_, std::greater<>(),
+                    [](const Slot& s) { return s.node->id; });
+  index_.clear();
+  for (std::size_t i = 0; i < slots_.size(); ++i)
+    index_.insert(slots_[i].node.get(), static_cast<int>(i));
+  mark_paths(targets);
+}
+
+void Walk::collect(Node& root, std::span<const NodePtr> targets) {
+  std::uint64_t oldest = targets.empty() ? 0 : ~std::uint64_t{0};
+  PointerMap is_target;
+  for (const NodePtr& t : targets) {
+    oldest = std::min(oldest, t->id);
+    is_target.insert(t.get(), 1);
+  }
+  std::vector<Node*> stack{&root};
+  index_.insert(&root, 0);
+  while (!stack.empty()) {
+    Node* n = stack.back();
+    stack.pop_back();
+    slots_.push_back({NodePtr(n), {}, false, false, false});
+    if (n->given_up()) throw_given_up(*n, options_.transform);
+    if (is_target.find(n) >= 0) continue;
+    for (int i = 0; i < n->edges.size(); ++i) {
+      Node* e = n->edges[i].get();
+      if (!e || e->id < oldest || index_.find(e) >= 0) continue;
+      index_.insert(e, 0);
+      stack.push_back(e);
+    }
+  }
+}
+
+void Walk::mark_paths(std::span<const NodePtr> targets) {
+  if (targets.empty()) {
+    for (Slot& s : slots_) {
+      s.visited = true;
+      s.target = s.node->leaf;
+    }
+    return;
+  }
+  for (const NodePtr& t : targets)
+    if (Slot* s = slot_of(*t)) s->visited = s->target = true;
+  for (auto s = slots_.rbegin(); s != slots_.rend(); ++s)
+    for (int i = 0; i < s->node->edges.size() && !s->visited; ++i) {
+      const Slot* e =
+          s->node->edges[i] ? slot_of(*s->node->edges[i]) : nullptr;
+      s->visited = e && e->visited;
+    }
+}
+
+Walk::Slot* Walk::slot_of(const Node& node) {
+  const int i = index_.find(&node);
+  return i < 0 ? nullptr : &slots_[static_cast<std::size_t>(i)];
+}
+
+void Walk::run(TrackedTensor seed) {
+  ModeGuard mode(options_.recording);
+  slots_.front().cotangent = std::move(seed);
+  for (Slot& slot : slots_)
+    if (slot.visited) visit(slot);
+}
+
+void Walk::settle(TrackedTensor& cotangent, const Node& node) const {
+  cotangent = cast(std::move(cotangent), node.dtype);
+  const Tensor t = force(cotangent, options_.transform);
+  if (!options_.recording && !t.is_contiguous())
+    cotangent = TrackedTensor(t.contiguous());
+}
+
+void Walk::call_hooks(Slot& slot) {
+  Node& node = *slot.node;
+  Node::Extras* extras = node.find_extras();
+  if (!extras) return;
+  for (const auto& hook : extras->hooks) {
+    TrackedTensor changed = hook(slot.cotangent);
+    if (changed.defined())
+      slot.cotangent =
+          checked_cotangent(std::move(changed), node, "hook", node.site);
+  }
+  if (extras->retain_grad && !node.leaf) {
+    TrackedTensor kept = slot.cotangent;
+    settle(kept, node);
+    retained.push_back({slot.node, std::move(kept)});
+  }
+}
+
+void Walk::visit(Slot& slot) {
+  Node& node = *slot.node;
+  slot.owned = false;
+  if (slot.cotangent.defined()) call_hooks(slot);
+  if (slot.target) {
+    if (slot.cotangent.defined()) settle(slot.cotangent, node);
+    results.push_back({slot.node, std::exchange(slot.cotangent, {})});
+    return;
+  }
+  if (slot.cotangent.defined() && node.pullback) {
+    PullbackContext context(*this, node, std::exchange(slot.cotangent, {}));
+    node.pullback->run(context);
+  }
+  const bool frees = !options_.recording && !options_.retain;
+  if (frees && node.consumers.load(std::memory_order_acquire) == 0)
+    node.give_up();
+}
+
+bool PullbackContext::recording() const { return walk_.options_.recording; }
+
+bool PullbackContext::needs(int i) const {
+  const NodePtr& e = node_.edges[i];
+  if (!e) return false;
+  const Walk::Slot* s = walk_.slot_of(*e);
+  return s && s->visited;
+}
+
+const Shape& PullbackContext::shape_of(int i) const {
+  return node_.edges[i]->shape;
+}
+
+TrackedTensor PullbackContext::restore(const Saved& saved) const {
+  if (!recording()) return TrackedTensor(saved.tensor);
+  NodePtr node = saved.is_output ? NodePtr(&node_) : saved.node;
+  return handle(make_intrusive<Value>(saved.tensor, std::move(node)));
+}
+
+void PullbackContext::add(int i, TrackedTensor g) {
+  if (!g.defined() || g.is_structural_zero() || !needs(i)) return;
+  Node& to = *node_.edges[i];
+  g = checked_cotangent(std::move(g), to, node_.name, node_.site);
+  Walk::Slot& slot = *walk_.slot_of(to);
+  if (!slot.cotangent.defined()) {
+    slot.cotangent = std::move(g);
+    slot.owned = false;
+    return;
+  }
+  if (slot.owned && !recording()) {
+    compute_into(slot.cotangent.data(), g, true, node_.name);
+    return;
+  }
+  slot.cotangent = slot.cotangent + g;
+  slot.owned = false;
+}
+
+PullbackContext::Target PullbackContext::target(int i) {
+  Node& to = *node_.edges[i];
+  Walk::Slot& slot = *walk_.slot_of(to);
+  if (slot.owned) return {slot.cotangent.data(), true};
+  Tensor fresh =
+      Tensor::empty(to.shape, collected_type(to.dtype), to.device);
+  const bool accumulate = slot.cotangent.defined();
+  if (accumulate) compute_into(fresh, slot.cotangent, false, node_.name);
+  slot.cotangent = TrackedTensor(fresh);
+  slot.owned = true;
+  return {std::move(fresh), accumulate};
+}
+
+Tensor PullbackContext::part_buffer(int i) {
+  Target t = target(i);
+  if (!t.accumulate)
+    compute_into(t.tensor,
+                 apply_fill("zeros", t.tensor.shape(), t.tensor.dtype(),
+                            t.tensor.device(), Literal{.f = 0}),
+                 false, node_.name);
+  return t.tensor;
+}
+
+void PullbackContext::add_into(const Tensor& part, const TrackedTensor& g) {
+  compute_into(part, g, true, "add_part");
+}
+
+}  // namespace jacquard::tape

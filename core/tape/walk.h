@@ -1,0 +1,71 @@
+// A walk over the tape, from a value back to leaves or to the arguments of a
+// transform.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "core/tape/node.h"
+#include "core/tape/record.h"
+#include "core/tape/region_builder.h"
+
+namespace jacquard::tape {
+
+struct WalkOptions {
+  bool recording = false;  // the walk is itself recorded; frees nothing
+  bool retain = false;     // frees nothing
+  const char* transform = "backward";
+};
+
+// One walk. Visits nodes by falling id; each slot collects the cotangent of one
+// node's value.
+class Walk {
+ public:
+  // Collects what `root` was recorded from. `targets`: only nodes on a path to
+  // one of these are visited, none of them is passed; empty: all leaves.
+  // GraphError if a node on the way was given up.
+  Walk(Node& root, std::span<const NodePtr> targets, WalkOptions options);
+
+  // Whether a path leads from the root to a target.
+  bool reaches_target() const { return slots_.front().visited; }
+  // Runs the pullbacks, starting with the cotangent of the root.
+  void run(TrackedTensor seed);
+
+  // Targets, or leaves, with their cotangents (undefined: no path), written
+  // and of the primal's dtype.
+  struct Result {
+    NodePtr node;
+    TrackedTensor cotangent;
+  };
+  std::vector<Result> results;
+  // Gradients kept for values with retain_grad().
+  std::vector<Result> retained;
+
+ private:
+  friend class PullbackContext;
+  struct Slot {
+    NodePtr node;
+    TrackedTensor cotangent;
+    bool owned = false;    // the cotangent's memory is this walk's alone
+    bool visited = false;  // lies on a path to a target
+    bool target = false;
+  };
+
+  void collect(Node& root, std::span<const NodePtr> targets);
+  void mark_paths(std::span<const NodePtr> targets);
+  void visit(Slot& slot);
+  void call_hooks(Slot& slot);
+  Slot* slot_of(const Node& node);
+  void settle(TrackedTensor& cotangent, const Node& node) const;
+
+  WalkOptions options_;
+  std::vector<Slot> slots_;
+  PointerMap index_;
+};
+
+// Checks that g can be a cotangent of the node's value and converts its dtype:
+// float32 for half types while collecting. GraphError names `op`, who gave it.
+TrackedTensor checked_cotangent(TrackedTensor g, const Node& node,
+                                const char* op, CallSite site);
+
+}  // namespace jacquard::tape

@@ -1,0 +1,71 @@
+#include "core/tensor/storage.h"
+
+#include <utility>
+
+#include "core/backend/backend.h"
+#include "core/backend/launch.h"
+#include "core/tensor/layout.h"
+#include "core/tensor/writable.h"
+
+namespace jacquard {
+
+IntrusivePtr<Storage> Storage::allocate(std::size_t bytes, Stream stream) {
+  backend::Backend& owner = backend::backend_of(stream.device().type);
+  void* data = owner.allocate(bytes, stream);
+  try {
+    return IntrusivePtr<Storage>::adopt(new Storage(data, bytes, stream));
+  } catch (...) {
+    owner.free(data, bytes, stream);
+    throw;
+  }
+}
+
+IntrusivePtr<Storage> Storage::wrap(void* data, std::size_t bytes,
+                                    Stream stream,
+                                    std::function<void()> deleter) {
+  auto storage = IntrusivePtr<Storage>::adopt(new Storage(data, bytes, stream));
+  storage->deleter_ = deleter ? std::move(deleter) : [] {};
+  return storage;
+}
+
+Storage::~Storage() {
+  if (deleter_)
+    deleter_();
+  else
+    backend::backend_of(stream_.device().type).free(data_, bytes_, stream_);
+}
+
+IntrusivePtr<Storage> Storage::make_writable(Stream stream, long mine) {
+  IntrusivePtr<Storage> writable;
+  if (use_count() == mine) {
+    writable = IntrusivePtr<Storage>(this);
+  } else {
+    writable = allocate(bytes_, stream);
+    backend::copy("make_writable", writable->data_, data_, bytes_, stream);
+    // The two objects trade memory: the sharers keep theirs and have the copy.
+    std::swap(data_, writable->data_);
+    std::swap(deleter_, writable->deleter_);
+    stream_ = stream;
+  }
+  writable->stream_ = stream;
+  return writable;
+}
+
+Tensor TensorImpl::make(IntrusivePtr<Storage> storage, const Shape& shape,
+                        const Strides& strides, std::int64_t offset,
+                        DType dtype) {
+  const bool contiguous = is_contiguous(shape, strides);
+  return Tensor(make_intrusive<TensorImpl>(std::move(storage), shape, strides,
+                                           offset, dtype, contiguous)
+                    .detach());
+}
+
+Tensor TensorImpl::make(IntrusivePtr<Storage> storage, const Shape& shape,
+                        DType dtype) {
+  return Tensor(make_intrusive<TensorImpl>(std::move(storage), shape,
+                                           contiguous_strides(shape), 0, dtype,
+                                           true)
+                    .detach());
+}
+
+}  // namespace jacquard

@@ -1,0 +1,153 @@
+#include "jacquard/update.h"
+
+#include <string>
+
+#include "core/backend/launch.h"
+#include "core/tape/bindings.h"
+#include "core/tape/region_builder.h"
+#include "core/tape/value.h"
+#include "core/tensor/storage.h"
+#include "jacquard/error.h"
+
+namespace jacquard {
+
+using tape::RegionBuilder;
+using tape::Value;
+using tape::ValuePtr;
+using Group = std::vector<TrackedTensor>;
+
+namespace {
+
+void check_groups(const std::vector<Group>& groups, int outputs) {
+  const Group& first = groups[0];
+  for (const Group& g : groups) {
+    if (g.size() != first.size())
+      throw ShapeError("update_in_place: groups of " +
+                       std::to_string(first.size()) + " and " +
+                       std::to_string(g.size()) + " tensors");
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      if (!(g[i].shape() == g[0].shape()))
+        throw ShapeError("update_in_place: tensors of one group differ: " +
+                         to_string(g[0].shape()) + " and " +
+                         to_string(g[i].shape()));
+      if (g[i].dtype() != first[i].dtype())
+        throw DTypeError("update_in_place: groups differ in dtype: " +
+                         std::string(name_of(first[i].dtype())) + " and " +
+                         std::string(name_of(g[i].dtype())));
+      if (!(g[i].device() == first[0].device()))
+        throw DeviceError("update_in_place: tensors on " +
+                          to_string(first[0].device()) + " and " +
+                          to_string(g[i].device()));
+      if (static_cast<int>(i) < outputs && !g[i].is_leaf())
+        throw GraphError("update_in_place: what is written must be a leaf "
+                         "(param)");
+    }
+  }
+}
+
+// A tensor at the leaf's address that nobody else sees; the leaf holds it.
+Tensor writable(const TrackedTensor& leaf) {
+  Value& cell = *leaf.value();
+  ValuePtr current = tape::snapshot(leaf, "update_in_place");
+  TensorImpl* impl = TensorImpl::of(current->tensor());
+  // Two references: the leaf's own and `current`.
+  const bool sole = current->use_count() == 2 && impl->use_count() == 1 &&
+                    impl->storage->use_count() == 1;
+  if (sole && impl->contiguous) return current->tensor();
+  const Tensor& t = current->tensor();
+  if (!impl->contiguous) {
+    tape::set_current(cell, t.contiguous());
+  } else {
+    auto storage = impl->storage->make_writable(t.stream(), 0);
+    tape::set_current(cell, TensorImpl::make(std::move(storage), t.shape(),
+                                             t.strides(), impl->offset,
+                                             t.dtype()));
+  }
+  return tape::snapshot(leaf, "update_in_place")->tensor();
+}
+
+// The rule's program over stand-ins for the tensors of the first group.
+struct Traced {
+  pointwise::ProgramPtr program;
+  std::vector<tape::Literal> slots;
+  std::vector<std::size_t> leaf_of;  // program leaf → tensor of a group
+};
+
+Traced trace(const Group& group, int outputs, const UpdateRule& f) {
+  Group stand_ins;
+  for (const TrackedTensor& t : group) stand_ins.emplace_back(t.data());
+  NoGrad constant;
+  const bool fused = fusion_enabled();
+  std::vector<TrackedTensor> results;
+  set_fusion(true);
+  try {
+    results = f(stand_ins);
+  } catch (...) {
+    set_fusion(fused);
+    throw;
+  }
+  set_fusion(fused);
+  if (static_cast<int>(results.size()) != outputs)
+    throw GraphError("update_in_place: the rule returned " +
+                     std::to_string(results.size()) + " values, expected " +
+                     std::to_string(outputs));
+  RegionBuilder region;
+  region.begin(group[0].shape(), {});
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (!(results[i].shape() == group[0].shape()) ||
+        results[i].dtype() != group[i].dtype())
+      throw ShapeError("update_in_place: result " + std::to_string(i) +
+                       " is " + std::string(name_of(results[i].dtype())) +
+                       to_string(results[i].shape()) + ", the tensor is " +
+                       std::string(name_of(group[i].dtype())) +
+                       to_string(group[i].shape()));
+    ValuePtr v = tape::snapshot(results[i], "update_in_place");
+    region.output(region.add_value(*v), tape::Reduction::store, false);
+  }
+  region.finish();
+  Traced t;
+  for (const ValuePtr& leaf : region.leaves) {
+    std::size_t k = 0;
+    while (k < stand_ins.size() && stand_ins[k].value() != leaf.get()) ++k;
+    if (k == stand_ins.size())
+      throw GraphError("update_in_place: the rule may use its tensors, "
+                       "elementwise operations and host scalars only");
+    t.leaf_of.push_back(k);
+  }
+  t.program = tape::program_of(region.code);
+  t.slots = region.slots;
+  return t;
+}
+
+}  // namespace
+
+void update_in_place(const std::vector<Group>& groups, int outputs,
+                     const UpdateRule& f, CallSite) {
+  if (groups.empty()) return;
+  check_groups(groups, outputs);
+  const Traced traced = trace(groups[0], outputs, f);
+  std::vector<std::vector<backend::Binding>> leaves(groups.size());
+  std::vector<std::vector<backend::OutputBinding>> targets(groups.size());
+  std::vector<backend::ProgramLaunch> work;
+  std::vector<Tensor> held;
+  Stream stream;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const Shape& space = groups[g][0].shape();
+    std::vector<Tensor> tensors;
+    for (std::size_t i = 0; i < groups[g].size(); ++i)
+      tensors.push_back(static_cast<int>(i) < outputs ? writable(groups[g][i])
+                                                      : groups[g][i].data());
+    for (std::size_t k : traced.leaf_of)
+      leaves[g].push_back(tape::bind(tensors[k], space));
+    for (int i = 0; i < outputs; ++i)
+      targets[g].push_back(tape::bind_output(
+          tensors[static_cast<std::size_t>(i)], space, space, false));
+    stream = tensors[0].stream();
+    work.push_back({traced.program.get(), space, leaves[g], traced.slots,
+                    targets[g]});
+    for (Tensor& t : tensors) held.push_back(std::move(t));
+  }
+  backend::launch_list("update_in_place", work, stream);
+}
+
+}  // namespace jacquard

@@ -1,0 +1,306 @@
+#include "cpu_fallback/executor/plan.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "jacquard/error.h"
+
+namespace jacquard::cpu {
+namespace {
+
+using pointwise::Code;
+using pointwise::Instr;
+using pointwise::kNoRef;
+using pointwise::Ref;
+
+constexpr std::uint16_t kNoRegister = 0xffff;
+
+// Results that the half types hold exactly when they hold the operands.
+bool keeps_half(Op op) {
+  switch (op) {
+    case Op::where:
+    case Op::minimum:
+    case Op::maximum:
+    case Op::neg:
+    case Op::abs:
+    case Op::sign:
+    case Op::relu:
+    case Op::floor:
+    case Op::ceil:
+    case Op::trunc:
+    case Op::round:
+    case Op::cast:  // the cast itself rounds
+    case Op::row_max:
+    case Op::row_pick:
+      return true;
+    default:
+      return false;
+  }
+}
+
+double cost_of(Op op, DType dtype) {
+  double ns = 0.05;
+  if (op >= Op::exp && op <= Op::erfinv && op != Op::sqrt) ns = 0.4;
+  if (op == Op::pow || op == Op::atan2 || op == Op::fmod ||
+      op == Op::remainder)
+    ns = 0.8;
+  if (op == Op::div || op == Op::sqrt) ns = 0.15;
+  if (op == Op::lgamma || op == Op::digamma || op == Op::polygamma) ns = 15;
+  if (op == Op::uniform) ns = 1;
+  if (op == Op::normal) ns = 2;
+  if (is_row(op)) ns = 0.4;
+  return size_of(compute_type(dtype)) == 8 ? 2 * ns : ns;
+}
+
+class Compiler {
+ public:
+  explicit Compiler(const Code& code) : code_(code), table_(kernels()) {}
+
+  Plan compile() {
+    resolve_aliases();
+    collect_leaves();
+    emit_steps();
+    collect_outputs();
+    find_narrow();
+    assign_registers();
+    return std::move(plan_);
+  }
+
+ private:
+  const Instr& instr(Ref r) const { return code_.instrs[r]; }
+  int count() const { return static_cast<int>(code_.instrs.size()); }
+  bool is_source(Ref r) const {
+    return is_leaf(instr(r).op);
+  }
+
+  // Instructions that move nothing, and second readers of one leaf or slot.
+  void resolve_aliases() {
+    alias_.resize(code_.instrs.size());
+    std::vector<Ref> leaf(code_.leaves.size(), kNoRef);
+    std::vector<Ref> slot(code_.slots.size(), kNoRef);
+    for (int i = 0; i < count(); ++i) {
+      const Ref r = static_cast<Ref>(i);
+      const Instr& in = instr(r);
+      alias_[r] = r;
+      if (in.op == Op::stop_gradient) {
+        alias_[r] = alias_[in.args[0]];
+      } else if (in.op == Op::cast) {
+        const DType from = instr(in.args[0]).dtype;
+        if (in.dtype == from || in.dtype == compute_type(from))
+          alias_[r] = alias_[in.args[0]];
+      } else if (in.op == Op::slot || is_leaf(in.op)) {
+        if (in.op == Op::constant) continue;
+        Ref& first = in.op == Op::slot ? slot[in.imm] : leaf[in.imm];
+        if (first == kNoRef) first = r;
+        alias_[r] = first;
+      }
+    }
+  }
+
+  void collect_leaves() {
+    for (const auto& leaf : code_.leaves)
+      plan_.leaves.push_back({none(), leaf, -1});
+    for (int i = 0; i < count(); ++i) {
+      const Ref r = static_cast<Ref>(i);
+      const Instr& in = instr(r);
+      if (alias_[r] != r || !is_leaf(in.op)) continue;
+      if (in.op == Op::slot || in.op == Op::constant) {
+        plan_.splats.push_back({r, in.op == Op::slot, in.imm, in.dtype});
+      } else {
+        plan_.leaves[in.imm].value = r;
+        plan_.cost += cost_of(in.op, in.dtype);
+      }
+    }
+    plan_.constants = code_.constants;
+  }
+
+  std::uint16_t none() const {
+    return static_cast<std::uint16_t>(code_.instrs.size());
+  }
+
+  void emit_steps() {
+    made_by_.assign(code_.instrs.size(), -1);
+    for (int i = 0; i < count(); ++i) {
+      const Ref r = static_cast<Ref>(i);
+      if (alias_[r] != r || is_source(r)) continue;
+      made_by_[r] = static_cast<int>(plan_.steps.size());
+      plan_.steps.push_back(step(r));
+      plan_.cost += cost_of(instr(r).op, instr(r).dtype);
+      if (is_row(instr(r).op)) plan_.rows = true;
+      for (const Ref a : instr(r).args)
+        if (a != kNoRef) touch(alias_[a], made_by_[r]);
+    }
+  }
+
+  void touch(Ref value, int step) {
+    const Instr& in = instr(value);
+    if (in.op == Op::load || in.op == Op::index || in.op == Op::uniform ||
+        in.op == Op::normal)
+      plan_.leaves[in.imm].last_use = step;
+  }
+
+  Step step(Ref r) const {
+    const Instr& in = instr(r);
+    const auto arg = [&](int i) {
+      return in.args[i] == kNoRef ? none() : alias_[in.args[i]];
+    };
+    Step s;
+    s.dtype = in.dtype;
+    s.a = arg(0);
+    s.b = arg(1);
+    s.c = arg(2);
+    s.out = r;
+    const DType operand =
+        instr(in.args[in.op == Op::where ? 1 : 0]).dtype;
+    const int op = static_cast<int>(in.op), type = static_cast<int>(operand);
+    if (in.op == Op::cast) {
+      s.tile = table_.cast[type][static_cast<int>(in.dtype)];
+    } else if (is_row(in.op)) {
+      s.kind = Step::Kind::row;
+      s.row = table_.row[op][type];
+      s.check_index = in.op == Op::row_pick;
+    } else {
+      s.tile = table_.op[op][type];
+    }
+    if (!s.tile && !s.row)
+      throw DTypeError(std::string("cpu: no kernel for ") + info(in.op).name +
+                       " of " + std::string(name_of(operand)));
+    if (is_half(in.dtype) && !keeps_half(in.op))
+      s.round = in.dtype == DType::float16 ? table_.round_half
+                                           : table_.round_bfloat;
+    return s;
+  }
+
+  void collect_outputs() {
+    std::vector<bool> claimed(code_.instrs.size());
+    for (const auto& out : code_.outputs) {
+      const Ref v = alias_[out.value];
+      OutputPlan o{};
+      o.value = v;
+      o.dtype = instr(out.value).dtype;
+      o.reduction = out.reduction;
+      o.once_a_row = out.once_a_row;
+      o.made_by = made_by_[v];
+      o.row_step = is_row(instr(v).op);
+      o.only_stored = std::none_of(
+          plan_.steps.begin(), plan_.steps.end(),
+          [&](const Step& s) { return s.a == v || s.b == v || s.c == v; });
+      if (out.reduction == Reduction::store) {
+        o.direct = o.made_by >= 0 && !claimed[v] && !is_half(o.dtype) &&
+                   instr(v).dtype == o.dtype;
+        claimed[v] = claimed[v] || o.direct;
+      } else {
+        plan_.reduces = true;
+      }
+      plan_.rows = plan_.rows || out.once_a_row;
+      plan_.cost += 0.05;
+      touch(v, LeafPlan::kAlways);
+      plan_.outputs.push_back(o);
+    }
+  }
+
+  // A value that only once-a-row outputs and other such values use.
+  void find_narrow() {
+    std::vector<bool> wide(code_.instrs.size());
+    for (const auto& out : code_.outputs)
+      if (!out.once_a_row) wide[alias_[out.value]] = true;
+    for (std::size_t i = plan_.steps.size(); i-- > 0;) {
+      Step& s = plan_.steps[i];
+      s.narrow = s.kind == Step::Kind::tile && !wide[s.out];
+      if (s.narrow) continue;
+      for (const std::uint16_t v : {s.a, s.b, s.c})
+        if (v != none()) wide[v] = true;
+    }
+  }
+
+  void assign_registers() {
+    std::vector<int> last(code_.instrs.size() + 1, -1);
+    for (std::size_t i = 0; i < plan_.steps.size(); ++i)
+      for (const std::uint16_t v :
+           {plan_.steps[i].a, plan_.steps[i].b, plan_.steps[i].c})
+        last[v] = static_cast<int>(i);
+    for (const auto& o : plan_.outputs) last[o.value] = LeafPlan::kAlways;
+
+    plan_.home.assign(code_.instrs.size() + 1, kNoRegister);
+    int next = 0;
+    const auto own = [&](std::uint16_t value) {
+      plan_.home[value] = static_cast<std::uint16_t>(next++);
+    };
+    for (const auto& l : plan_.leaves)
+      if (l.value != none()) own(l.value);
+    for (const auto& s : plan_.splats) own(s.value);
+    const int shared = next;
+
+    std::vector<std::uint16_t> idle;
+    for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
+      const Step& s = plan_.steps[i];
+      // Operands that end here give their registers back after the result has
+      // one: casts and comparisons can't work in place, row operations mustn't.
+      std::uint16_t reg;
+      if (idle.empty()) {
+        reg = static_cast<std::uint16_t>(next++);
+      } else {
+        reg = idle.back();
+        idle.pop_back();
+      }
+      plan_.home[s.out] = reg;
+      if (last[s.out] < 0) idle.push_back(reg);
+      const std::uint16_t args[] = {s.a, s.b, s.c};
+      for (int k = 0; k < 3; ++k) {
+        const std::uint16_t v = args[k];
+        if (v == none() || plan_.home[v] < shared ||
+            last[v] != static_cast<int>(i))
+          continue;
+        last[v] = LeafPlan::kAlways;  // once, if it is two operands
+        idle.push_back(plan_.home[v]);
+      }
+    }
+    plan_.registers = next;
+    for (const Instr& in : code_.instrs)
+      if (size_of(in.dtype) == 8) plan_.width = 8;
+  }
+
+  const Code& code_;
+  const KernelTable& table_;
+  Plan plan_;
+  std::vector<Ref> alias_;
+  std::vector<int> made_by_;
+};
+
+Code reduction_code(DType dtype, Reduction reduction) {
+  Code code;
+  code.leaves.push_back({Op::load, dtype});
+  Instr load{Op::load, dtype};
+  code.instrs.push_back(load);
+  code.outputs.push_back({0, reduction, false});
+  return code;
+}
+
+}  // namespace
+
+const Plan& Plan::of(const pointwise::Program& program) {
+  std::atomic<void*>& cell = program.compiled(0);
+  if (void* p = cell.load(std::memory_order_acquire))
+    return *static_cast<const Plan*>(p);
+  auto made = std::make_unique<Plan>(Compiler(program.code()).compile());
+  void* expected = nullptr;
+  if (cell.compare_exchange_strong(expected, made.get(),
+                                   std::memory_order_acq_rel))
+    return *made.release();
+  return *static_cast<const Plan*>(expected);
+}
+
+const Plan& Plan::reduction(DType dtype, Reduction reduction) {
+  static std::mutex mutex;
+  static std::unique_ptr<Plan> plans[kDTypeCount][6];
+  const std::lock_guard lock(mutex);
+  auto& p = plans[static_cast<int>(dtype)][static_cast<int>(reduction)];
+  if (!p)
+    p = std::make_unique<Plan>(
+        Compiler(reduction_code(dtype, reduction)).compile());
+  return *p;
+}
+
+}  // namespace jacquard::cpu

@@ -1,0 +1,87 @@
+// Plan: what the executor compiles a Program into, once in its life.
+//
+// A value of the program lives in a *register*, a buffer of one tile in
+// register form (cpu_fallback/isa/kernel_table.h). Each leaf, slot and constant
+// has a register of its own; the others share by liveness. Where the launch
+// allows it, a leaf is read and an output is written in place instead.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/backend/backend.h"
+#include "core/pointwise/program.h"
+#include "cpu_fallback/isa/kernel_table.h"
+
+namespace jacquard::cpu {
+
+using pointwise::Op;
+using pointwise::Reduction;
+
+// Elements of a tile unless rows are longer. Sums are cut at its multiples, so
+// changing it changes their last bits.
+inline constexpr std::int64_t kTile = 256;
+
+struct Step {
+  enum class Kind : std::uint8_t { tile, row, row_index, row_length };
+  Kind kind = Kind::tile;
+  DType dtype = DType::float32;  // of the result
+  bool narrow = false;           // needs only the first place of each row
+  bool check_index = false;      // row_pick
+  std::uint16_t a, b, c, out;    // values; Plan::none() where unused
+  TileFn tile = nullptr;
+  RowFn row = nullptr;
+  TileFn round = nullptr;  // half types
+};
+
+// A value that is the same at each place of the launch.
+struct SplatSource {
+  std::uint16_t value;
+  bool is_slot;
+  std::uint16_t index;
+  DType dtype;
+};
+
+struct LeafPlan {
+  std::uint16_t value;  // Plan::none(): nothing reads it
+  pointwise::Leaf leaf;
+  int last_use;  // number of the last step that reads it; kAlways: an output
+  static constexpr int kAlways = 1 << 30;
+};
+
+struct OutputPlan {
+  std::uint16_t value;
+  DType dtype;  // of the instruction
+  Reduction reduction;
+  bool once_a_row;
+  bool direct;    // a step may write it where it is stored
+  bool row_step;     // that step is a row operation
+  bool only_stored;  // no other step reads the value
+  int made_by;       // number of that step
+};
+
+struct Plan {
+  std::vector<Step> steps;
+  std::vector<SplatSource> splats;
+  std::vector<pointwise::Literal> constants;
+  std::vector<LeafPlan> leaves;
+  std::vector<OutputPlan> outputs;
+  // Register of each value; the last entry belongs to none().
+  std::vector<std::uint16_t> home;
+  int registers = 0;
+  int width = 4;            // bytes of an element of a register
+  double cost = 0;          // estimated ns an element
+  bool rows = false;        // has row operations or once-a-row outputs
+  bool reduces = false;     // has outputs that are not stored
+
+  std::uint16_t none() const {
+    return static_cast<std::uint16_t>(home.size() - 1);
+  }
+
+  // The plan of a program, compiled at the first call.
+  static const Plan& of(const pointwise::Program& program);
+  // Load one leaf of `dtype` and reduce it.
+  static const Plan& reduction(DType dtype, Reduction reduction);
+};
+
+}  // namespace jacquard::cpu

@@ -1,0 +1,206 @@
+// The mathematics of packs: rounding, fma and square root by the level's
+// instructions, elementary functions by libmvec's vector entry points where
+// glibc ≥ 2.35 has them, else lane by lane.
+//
+// Where libmvec of glibc 2.36 was measured to be off (isa_float_test.cpp) the
+// result is put right by select.
+#pragma once
+
+#include "cpu_fallback/isa/pack.h"
+
+#if !defined(JACQUARD_ISA_GENERIC) && defined(__x86_64__) && \
+    defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 35)
+#define JACQUARD_LIBMVEC 1
+#endif
+#endif
+
+#ifdef JACQUARD_LIBMVEC
+#if JACQUARD_PACK_BYTES == 64
+#define JACQUARD_MV_F32(name) _ZGVeN16v_##name##f
+#define JACQUARD_MV_F64(name) _ZGVeN8v_##name
+#define JACQUARD_MV2_F32(name) _ZGVeN16vv_##name##f
+#define JACQUARD_MV2_F64(name) _ZGVeN8vv_##name
+#elif JACQUARD_PACK_BYTES == 32
+#define JACQUARD_MV_F32(name) _ZGVdN8v_##name##f
+#define JACQUARD_MV_F64(name) _ZGVdN4v_##name
+#define JACQUARD_MV2_F32(name) _ZGVdN8vv_##name##f
+#define JACQUARD_MV2_F64(name) _ZGVdN4vv_##name
+#else
+#define JACQUARD_MV_F32(name) _ZGVbN4v_##name##f
+#define JACQUARD_MV_F64(name) _ZGVbN2v_##name
+#define JACQUARD_MV2_F32(name) _ZGVbN4vv_##name##f
+#define JACQUARD_MV2_F64(name) _ZGVbN2vv_##name
+#endif
+
+namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+typedef float MvF32 __attribute__((vector_size(JACQUARD_PACK_BYTES)));
+typedef double MvF64 __attribute__((vector_size(JACQUARD_PACK_BYTES)));
+#define JACQUARD_DECLARE(name)        \
+  MvF32 JACQUARD_MV_F32(name)(MvF32); \
+  MvF64 JACQUARD_MV_F64(name)(MvF64);
+#define JACQUARD_DECLARE2(name)               \
+  MvF32 JACQUARD_MV2_F32(name)(MvF32, MvF32); \
+  MvF64 JACQUARD_MV2_F64(name)(MvF64, MvF64);
+extern "C" {
+JACQUARD_ELEMENTARY(JACQUARD_DECLARE, JACQUARD_DECLARE2)
+}
+#undef JACQUARD_DECLARE
+#undef JACQUARD_DECLARE2
+}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+#endif
+
+namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace {
+
+#if JACQUARD_PACK_BYTES == 64
+#define JACQUARD_ROUND(ours, lib, mode)                           \
+  JACQUARD_INLINE F32 ours(F32 x) {                               \
+    return F32(_mm512_roundscale_ps(x.v, mode | _MM_FROUND_NO_EXC)); \
+  }                                                               \
+  JACQUARD_INLINE F64 ours(F64 x) {                               \
+    return F64(_mm512_roundscale_pd(x.v, mode | _MM_FROUND_NO_EXC)); \
+  }
+JACQUARD_INLINE F32 sqrt_(F32 x) { return F32(_mm512_sqrt_ps(x.v)); }
+JACQUARD_INLINE F64 sqrt_(F64 x) { return F64(_mm512_sqrt_pd(x.v)); }
+JACQUARD_INLINE F32 fma_(F32 a, F32 b, F32 c) {
+  return F32(_mm512_fmadd_ps(a.v, b.v, c.v));
+}
+JACQUARD_INLINE F64 fma_(F64 a, F64 b, F64 c) {
+  return F64(_mm512_fmadd_pd(a.v, b.v, c.v));
+}
+#elif JACQUARD_PACK_BYTES == 32
+#define JACQUARD_ROUND(ours, lib, mode)                        \
+  JACQUARD_INLINE F32 ours(F32 x) {                            \
+    return F32(_mm256_round_ps(x.v, mode | _MM_FROUND_NO_EXC)); \
+  }                                                            \
+  JACQUARD_INLINE F64 ours(F64 x) {                            \
+    return F64(_mm256_round_pd(x.v, mode | _MM_FROUND_NO_EXC)); \
+  }
+JACQUARD_INLINE F32 sqrt_(F32 x) { return F32(_mm256_sqrt_ps(x.v)); }
+JACQUARD_INLINE F64 sqrt_(F64 x) { return F64(_mm256_sqrt_pd(x.v)); }
+JACQUARD_INLINE F32 fma_(F32 a, F32 b, F32 c) {
+  return F32(_mm256_fmadd_ps(a.v, b.v, c.v));
+}
+JACQUARD_INLINE F64 fma_(F64 a, F64 b, F64 c) {
+  return F64(_mm256_fmadd_pd(a.v, b.v, c.v));
+}
+#else
+#if defined(__SSE4_1__) && !defined(JACQUARD_ISA_GENERIC)
+#define JACQUARD_ROUND(ours, lib, mode)                     \
+  JACQUARD_INLINE F32 ours(F32 x) {                         \
+    return F32(_mm_round_ps(x.v, mode | _MM_FROUND_NO_EXC)); \
+  }                                                         \
+  JACQUARD_INLINE F64 ours(F64 x) {                         \
+    return F64(_mm_round_pd(x.v, mode | _MM_FROUND_NO_EXC)); \
+  }
+#else
+#define JACQUARD_ROUND(ours, lib, mode)                              \
+  JACQUARD_INLINE F32 ours(F32 x) {                                  \
+    return lanewise([](float e) { return __builtin_##lib##f(e); }, x); \
+  }                                                                  \
+  JACQUARD_INLINE F64 ours(F64 x) {                                  \
+    return lanewise([](double e) { return __builtin_##lib(e); }, x); \
+  }
+#endif
+template <class T>
+JACQUARD_INLINE Pack<T> sqrt_(Pack<T> x) {
+  return lanewise([](T e) { return sqrt_(e); }, x);
+}
+template <class T>
+JACQUARD_INLINE Pack<T> fma_(Pack<T> a, Pack<T> b, Pack<T> c) {
+  for (int i = 0; i < Pack<T>::lanes; ++i)
+    a.v[i] = fma_(T(a.v[i]), T(b.v[i]), T(c.v[i]));
+  return a;
+}
+#endif
+JACQUARD_ROUND(rint_, rint, _MM_FROUND_TO_NEAREST_INT)
+JACQUARD_ROUND(floor_, floor, _MM_FROUND_TO_NEG_INF)
+JACQUARD_ROUND(ceil_, ceil, _MM_FROUND_TO_POS_INF)
+JACQUARD_ROUND(trunc_, trunc, _MM_FROUND_TO_ZERO)
+#undef JACQUARD_ROUND
+
+JACQUARD_INLINE F32 abs_(F32 x) {
+  return float_of_bits(bits_of(x) & I32(0x7fffffff));
+}
+JACQUARD_INLINE F64 abs_(F64 x) {
+  return float_of_bits(bits_of(x) & I64(0x7fffffffffffffff));
+}
+JACQUARD_INLINE F32 copysign_(F32 x, F32 sign) {
+  return float_of_bits((bits_of(x) & I32(0x7fffffff)) |
+                       (bits_of(sign) & I32(INT32_MIN)));
+}
+JACQUARD_INLINE F64 copysign_(F64 x, F64 sign) {
+  return float_of_bits((bits_of(x) & I64(0x7fffffffffffffff)) |
+                       (bits_of(sign) & I64(INT64_MIN)));
+}
+JACQUARD_INLINE F32 to_float(I32 x) {
+  return F32(__builtin_convertvector(x.v, Raw<float>));
+}
+// |x| < 2^53: 2^52 + the low half, 2^84 + 2^32 · the high half.
+JACQUARD_INLINE F64 to_float(I64 x) {
+#if defined(__AVX512DQ__)
+  return F64(__builtin_convertvector(x.v, Raw<double>));
+#else
+  const I64 low = (x & I64(0xffffffff)) ^ I64(0x4330000000000000);
+  const I64 high = (((x >> 32) + I64(0x80000000)) & I64(0xffffffff)) ^
+                   I64(0x4530000000000000);
+  return (float_of_bits(high) - F64(19342822337210501698682880.0)) +
+         (float_of_bits(low) - F64(4503599627370496.0));
+#endif
+}
+
+#ifdef JACQUARD_LIBMVEC
+#define JACQUARD_UNARY(name)                   \
+  JACQUARD_INLINE F32 mv_##name(F32 x) {       \
+    return F32(JACQUARD_MV_F32(name)(x.v));    \
+  }                                            \
+  JACQUARD_INLINE F64 mv_##name(F64 x) {       \
+    return F64(JACQUARD_MV_F64(name)(x.v));    \
+  }
+#define JACQUARD_BINARY(name)                         \
+  JACQUARD_INLINE F32 mv_##name(F32 a, F32 b) {       \
+    return F32(JACQUARD_MV2_F32(name)(a.v, b.v));     \
+  }                                                   \
+  JACQUARD_INLINE F64 mv_##name(F64 a, F64 b) {       \
+    return F64(JACQUARD_MV2_F64(name)(a.v, b.v));     \
+  }
+#else
+#define JACQUARD_UNARY(name)                                \
+  template <class T>                                        \
+  JACQUARD_INLINE Pack<T> mv_##name(Pack<T> x) {            \
+    return lanewise([](T e) { return lib_##name(e); }, x);  \
+  }
+#define JACQUARD_BINARY(name)                                       \
+  template <class T>                                                \
+  JACQUARD_INLINE Pack<T> mv_##name(Pack<T> a, Pack<T> b) {         \
+    return lanewise([](T x, T y) { return lib_##name(x, y); }, a, b); \
+  }
+#endif
+JACQUARD_ELEMENTARY(JACQUARD_UNARY, JACQUARD_BINARY)
+#undef JACQUARD_UNARY
+#undef JACQUARD_BINARY
+
+#define JACQUARD_UNARY(name) \
+  template <class T>         \
+  JACQUARD_INLINE Pack<T> lib_##name(Pack<T> x) { return mv_##name(x); }
+#define JACQUARD_BINARY(name) \
+  template <class T>          \
+  JACQUARD_INLINE Pack<T> lib_##name(Pack<T> a, Pack<T> b) { \
+    return mv_##name(a, b);                                  \
+  }
+JACQUARD_ELEMENTARY(JACQUARD_UNARY, JACQUARD_BINARY)
+#undef JACQUARD_UNARY
+#undef JACQUARD_BINARY
+
+template <class T>
+JACQUARD_INLINE Pack<T> lib_lgamma(Pack<T> x) {
+  return lanewise([](T e) { return lib_lgamma(e); }, x);
+}
+template <class T>
+JACQUARD_INLINE Pack<T> lib_fmod(Pack<T> a, Pack<T> b) {
+  return lanewise([](T x, T y) { return lib_fmod(x, y); }, a, b);
+}
+
+}  // namespace
+}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL

@@ -1,0 +1,356 @@
+// Row operations, by hand. A row is walked in packs, the rest of it in a last
+// partial pack, so that the arithmetic depends on the number of columns alone.
+#include "cpu_fallback/isa/pointwise.h"
+
+namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace {
+
+using pointwise::Op;
+
+template <class T>
+JACQUARD_INLINE T fold_lanes_sum(Pack<T> p) {
+  T x[Pack<T>::lanes];
+  p.store(x);
+  for (int half = Pack<T>::lanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) x[i] = op_add(x[i], x[i + half]);
+  return x[0];
+}
+// f(pack) for the packs of a row, a partial one filled up with `rest`, summed
+// into `ways` sums in turn; every 64 turns these go to outer sums, so that long
+// rows keep their precision.
+constexpr int kWays = 4;
+
+template <class T, class F>
+JACQUARD_INLINE T sum_row(std::size_t cols, F f) {
+  using V = Pack<T>;
+  constexpr std::size_t lanes = V::lanes;
+  constexpr std::size_t turn = kWays * lanes;
+  V total(T(0));
+  std::size_t i = 0;
+  V acc[kWays];
+  do {
+    for (V& a : acc) a = V(T(0));
+    const std::size_t end = cols - i < 64 * turn ? cols : i + 64 * turn;
+    for (; i + turn <= end; i += turn)
+      for (int w = 0; w < kWays; ++w)
+        acc[w] = acc[w] + f(i + w * lanes, lanes);
+    if (end == cols) {
+      for (int w = 0; i < cols; i += lanes, ++w)
+        acc[w] = acc[w] + f(i, cols - i < lanes ? cols - i : lanes);
+    }
+    total = total + ((acc[0] + acc[2]) + (acc[1] + acc[3]));
+  } while (i < cols);
+  return fold_lanes_sum(total);
+}
+
+template <class T>
+JACQUARD_INLINE Pack<T> load_some(const T* from, std::size_t n, T rest) {
+  if (n == Pack<T>::lanes) return Pack<T>::load(from);
+  return load_partial(from, static_cast<int>(n), Pack<T>(rest));
+}
+template <class T>
+JACQUARD_INLINE void store_some(Pack<T> p, T* to, std::size_t n) {
+  if (n == Pack<T>::lanes)
+    p.store(to);
+  else
+    store_partial(p, to, static_cast<int>(n));
+}
+// f(first, count) for the packs of a row.
+template <class T, class F>
+JACQUARD_INLINE void each_pack(std::size_t cols, F f) {
+  constexpr std::size_t lanes = Pack<T>::lanes;
+  std::size_t i = 0;
+  for (; i + lanes <= cols; i += lanes) f(i, lanes);
+  if (i < cols) f(i, cols - i);
+}
+template <class T>
+JACQUARD_INLINE void splat_row(T value, T* to, std::size_t cols) {
+  each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
+    store_some(Pack<T>(value), to + i, n);
+  });
+}
+
+// The largest (or, negated order, the smallest) of a row; NaN wins. Partial
+// packs are filled with the row's first element.
+template <class T, bool smallest>
+JACQUARD_INLINE T extreme_row(const T* x, std::size_t cols) {
+  using V = Pack<T>;
+  constexpr std::size_t lanes = V::lanes;
+  const auto better = [](V a, V b) {
+    if constexpr (smallest)
+      return op_minimum(a, b);
+    else
+      return op_maximum(a, b);
+  };
+  V acc[kWays];
+  for (V& a : acc) a = V(x[0]);
+  std::size_t i = 0;
+  for (; i + kWays * lanes <= cols; i += kWays * lanes)
+    for (int w = 0; w < kWays; ++w)
+      acc[w] = better(acc[w], V::load(x + i + w * lanes));
+  for (int w = 0; i < cols; i += lanes, ++w)
+    acc[w] = better(acc[w],
+                    load_some(x + i, cols - i < lanes ? cols - i : lanes, x[0]));
+  V best = better(better(acc[0], acc[2]), better(acc[1], acc[3]));
+  T lane[lanes];
+  best.store(lane);
+  for (std::size_t half = lanes / 2; half > 0; half /= 2)
+    for (std::size_t k = 0; k < half; ++k) {
+      if constexpr (smallest)
+        lane[k] = op_minimum(lane[k], lane[k + half]);
+      else
+        lane[k] = op_maximum(lane[k], lane[k + half]);
+    }
+  return lane[0];
+}
+
+template <class T>
+JACQUARD_INLINE T sum_of(const T* x, std::size_t cols) {
+  return sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
+    return load_some(x + i, n, T(0));
+  });
+}
+
+// Walks the rows: body(row's a, b, c, out).
+template <class T, class F>
+JACQUARD_INLINE void rows_of(const void* a, const void* b, const void* c,
+                             void* out, std::size_t rows, std::size_t cols,
+                             F body) {
+  if (cols == 0) return;
+  const T* x = static_cast<const T*>(a);
+  const T* y = static_cast<const T*>(b);
+  const T* z = static_cast<const T*>(c);
+  T* to = static_cast<T*>(out);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const std::size_t at = r * cols;
+    body(x + at, y == nullptr ? y : y + at, z == nullptr ? z : z + at, to + at);
+  }
+}
+
+template <class T>
+void row_sum(const void* a, const void* b, const void* c, void* out,
+             std::size_t rows, std::size_t cols) {
+  rows_of<T>(a, b, c, out, rows, cols,
+             [=](const T* x, const T*, const T*, T* to) {
+               splat_row(sum_of(x, cols), to, cols);
+             });
+}
+template <class T>
+void row_mean(const void* a, const void* b, const void* c, void* out,
+              std::size_t rows, std::size_t cols) {
+  rows_of<T>(a, b, c, out, rows, cols,
+             [=](const T* x, const T*, const T*, T* to) {
+               splat_row(sum_of(x, cols) / static_cast<T>(cols), to, cols);
+             });
+}
+template <class T>
+void row_max(const void* a, const void* b, const void* c, void* out,
+             std::size_t rows, std::size_t cols) {
+  rows_of<T>(a, b, c, out, rows, cols,
+             [=](const T* x, const T*, const T*, T* to) {
+               splat_row(extreme_row<T, false>(x, cols), to, cols);
+             });
+}
+
+// The first place that equals the extreme, or is NaN if that is.
+template <class T, bool smallest>
+void row_arg(const void* a, const void*, const void*, void* out,
+             std::size_t rows, std::size_t cols) {
+  using V = Pack<T>;
+  constexpr std::size_t lanes = V::lanes;
+  const T* x = static_cast<const T*>(a);
+  std::int64_t* to = static_cast<std::int64_t*>(out);
+  for (std::size_t r = 0; r < rows && cols > 0; ++r, x += cols, to += cols) {
+    const T best = extreme_row<T, smallest>(x, cols);
+    const V wanted(best);
+    std::size_t i = 0;
+    for (;; i += lanes) {
+      const std::size_t n = cols - i < lanes ? cols - i : lanes;
+      const V p = load_some(x + i, n, x[0]);
+      const unsigned found =
+          mask_bits(best == best ? p == wanted : p != p);
+      if (found != 0) {
+        i += static_cast<unsigned>(__builtin_ctz(found));
+        break;
+      }
+    }
+    splat_row(static_cast<std::int64_t>(i), to, cols);
+  }
+}
+
+// b: the index of the row, at each of its places. Out of range: NaN, or 0.
+template <class T>
+void row_pick(const void* a, const void* b, const void*, void* out,
+              std::size_t rows, std::size_t cols) {
+  const T* x = static_cast<const T*>(a);
+  const std::int64_t* index = static_cast<const std::int64_t*>(b);
+  T* to = static_cast<T*>(out);
+  for (std::size_t r = 0; r < rows && cols > 0; ++r) {
+    const std::int64_t i = index[r * cols];
+    T value = T(0.5) != T(0) ? T(__builtin_nanf("")) : T(0);
+    if (i >= 0 && i < static_cast<std::int64_t>(cols)) value = x[r * cols + i];
+    splat_row(value, to + r * cols, cols);
+  }
+}
+
+template <class T>
+JACQUARD_INLINE T sum_exp(const T* x, T shift, std::size_t cols) {
+  const Pack<T> m(shift);
+  return sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
+    // exp(−∞) = 0 beyond the row.
+    return lib_exp(load_some(x + i, n, -T(__builtin_inff())) - m);
+  });
+}
+template <class T>
+JACQUARD_INLINE T log_of(T x) {
+  T lane[Pack<T>::lanes];
+  lib_log(Pack<T>(x)).store(lane);
+  return lane[0];
+}
+
+// log Σ exp(x − m) + m, m the maximum where it is finite, else 0.
+template <class T>
+void row_logsumexp(const void* a, const void* b, const void* c, void* out,
+                   std::size_t rows, std::size_t cols) {
+  rows_of<T>(a, b, c, out, rows, cols,
+             [=](const T* x, const T*, const T*, T* to) {
+               const T m = extreme_row<T, false>(x, cols);
+               const T shift = m - m == T(0) || m != m ? m : T(0);
+               const T sum = log_of(sum_exp(x, shift, cols)) + shift;
+               splat_row(sum, to, cols);
+             });
+}
+
+template <class T>
+void row_softmax(const void* a, const void* b, const void* c, void* out,
+                 std::size_t rows, std::size_t cols) {
+  rows_of<T>(
+      a, b, c, out, rows, cols, [=](const T* x, const T*, const T*, T* to) {
+        using V = Pack<T>;
+        const T max = extreme_row<T, false>(x, cols);
+        const V m(max);
+        // A row with an infinite maximum is NaN, also in a partial pack.
+        const T rest = max - max == T(0) ? -T(__builtin_inff()) : max;
+        const T sum = sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
+          const V e = lib_exp(load_some(x + i, n, rest) - m);
+          store_some(e, to + i, n);
+          return e;
+        });
+        const V scale(T(1) / sum);
+        each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
+          store_some(load_some(to + i, n, T(0)) * scale, to + i, n);
+        });
+      });
+}
+
+template <class T>
+void row_log_softmax(const void* a, const void* b, const void* c, void* out,
+                     std::size_t rows, std::size_t cols) {
+  rows_of<T>(
+      a, b, c, out, rows, cols, [=](const T* x, const T*, const T*, T* to) {
+        using V = Pack<T>;
+        const T max = extreme_row<T, false>(x, cols);
+        const V m(max), log_sum(log_of(sum_exp(x, max, cols)));
+        each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
+          store_some((load_some(x + i, n, T(0)) - m) - log_sum, to + i, n);
+        });
+      });
+}
+
+// Mean, then the centred squares. inverse = 1 / sqrt(variance + epsilon).
+template <class T>
+struct Moments {
+  T mean, inverse;
+};
+template <class T>
+JACQUARD_INLINE Moments<T> moments_of(const T* x, T epsilon, std::size_t cols) {
+  const T mean = sum_of(x, cols) / static_cast<T>(cols);
+  const Pack<T> m(mean);
+  const T squares = sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
+    const Pack<T> d = load_some(x + i, n, mean) - m;
+    return d * d;
+  });
+  return {mean, T(1) / sqrt_(squares / static_cast<T>(cols) + epsilon)};
+}
+
+template <class T>
+void row_normalize(const void* a, const void* b, const void* c, void* out,
+                   std::size_t rows, std::size_t cols) {
+  rows_of<T>(
+      a, b, c, out, rows, cols,
+      [=](const T* x, const T* epsilon, const T*, T* to) {
+        const Moments<T> row = moments_of(x, *epsilon, cols);
+        const Pack<T> mean(row.mean), inverse(row.inverse);
+        each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
+          store_some((load_some(x + i, n, T(0)) - mean) * inverse, to + i, n);
+        });
+      });
+}
+
+// dx = inverse · (g − mean(g) − x̂ · mean(g · x̂)), x̂ the normalised row.
+template <class T>
+void row_normalize_vjp(const void* a, const void* b, const void* c, void* out,
+                       std::size_t rows, std::size_t cols) {
+  rows_of<T>(
+      a, b, c, out, rows, cols,
+      [=](const T* x, const T* g, const T* epsilon, T* to) {
+        using V = Pack<T>;
+        const Moments<T> row = moments_of(x, *epsilon, cols);
+        const V mean(row.mean), inverse(row.inverse);
+        const T count = static_cast<T>(cols);
+        const V along(sum_row<T>(cols,
+                                 [&](std::size_t i, std::size_t n) {
+                                   const V centred =
+                                       load_some(x + i, n, row.mean) - mean;
+                                   return load_some(g + i, n, T(0)) *
+                                          (centred * inverse);
+                                 }) /
+                      count);
+        const V shift(sum_of(g, cols) / count);
+        each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
+          const V normal = (load_some(x + i, n, T(0)) - mean) * inverse;
+          const V centred = load_some(g + i, n, T(0)) - shift;
+          store_some(inverse * (centred - normal * along), to + i, n);
+        });
+      });
+}
+
+template <class T>
+void fill_ordered(KernelTable& table, DType dtype) {
+  const auto set = [&](Op op, RowFn fn) {
+    table.row[static_cast<int>(op)][static_cast<int>(dtype)] = fn;
+  };
+  set(Op::row_sum, &row_sum<T>);
+  set(Op::row_max, &row_max<T>);
+  set(Op::row_argmax, &row_arg<T, false>);
+  set(Op::row_argmin, &row_arg<T, true>);
+  set(Op::row_pick, &row_pick<T>);
+}
+template <class T>
+void fill_floating_rows(KernelTable& table, DType dtype) {
+  const auto set = [&](Op op, RowFn fn) {
+    table.row[static_cast<int>(op)][static_cast<int>(dtype)] = fn;
+  };
+  fill_ordered<T>(table, dtype);
+  set(Op::row_mean, &row_mean<T>);
+  set(Op::row_logsumexp, &row_logsumexp<T>);
+  set(Op::row_softmax, &row_softmax<T>);
+  set(Op::row_log_softmax, &row_log_softmax<T>);
+  set(Op::row_normalize, &row_normalize<T>);
+  set(Op::row_normalize_vjp, &row_normalize_vjp<T>);
+}
+
+}  // namespace
+
+void fill_rows(KernelTable& table) {
+  fill_floating_rows<float>(table, DType::float16);
+  fill_floating_rows<float>(table, DType::bfloat16);
+  fill_floating_rows<float>(table, DType::float32);
+  fill_floating_rows<double>(table, DType::float64);
+  fill_ordered<std::int32_t>(table, DType::int32);
+  fill_ordered<std::int64_t>(table, DType::int64);
+  table.row[static_cast<int>(Op::row_pick)][static_cast<int>(DType::bool_)] =
+      &row_pick<std::uint8_t>;
+}
+
+}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
