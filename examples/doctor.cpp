@@ -63,7 +63,7 @@ bool check_device(jq::Device device) {
 
 int main() {
   try {
-    std::printf("instructions  %s\n", jq::cpu::kernels().level);
+    std::printf("instructions  %s\n", jq::cpu_fallback::kernels().level);
     bool ok = check_device(jq::cpu());
     if (jq::is_available(jq::cuda()))
       ok = check_device(jq::cuda()) && ok;

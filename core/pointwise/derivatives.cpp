@@ -37,7 +37,8 @@ Expr power(Expr a, Expr exponent) {
 Expr pow_vjp(const Differential& d, int k) {
   const auto [a, b, unused] = d.args;
   if (k == 0) return mulz(d.cotangent, mulz(b, power(a, b - 1.0)));
-  const Expr slope = where(a == 0.0 && b > 0.0, 0.0, mulz(d.y, log(a)));
+  const Expr slope =
+      where(logical_and(a == 0.0, b > 0.0), 0.0, mulz(d.y, log(a)));
   return mulz(d.cotangent, slope);
 }
 
@@ -75,7 +76,7 @@ Expr arithmetic_vjp(const Differential& d, int k) {
     case Op::mulz:
       return k == 0 ? mulz(g, b) : mulz(g, a);
     case Op::div:
-      return k == 0 ? strong_div(g, b) : -mulz(strong_div(g, b), d.y);
+      return k == 0 ? strong_div(g, b) : mulz(g, -mulz(1.0 / b, d.y));
     case Op::fmod:
       return k == 0 ? g : mulz(g, -trunc(a / b));
     case Op::remainder:
@@ -151,7 +152,7 @@ Expr trigonometric_vjp(const Differential& d) {
     case Op::cos:
       return mulz(g, -sin(a));
     case Op::tan:
-      return mulz(g, 1.0 + y * y);
+      return mulz(g, 1.0 + square(y));
     case Op::asin:
       return mulz(g, rsqrt((1.0 - a) * (1.0 + a)));
     case Op::acos:

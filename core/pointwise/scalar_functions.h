@@ -216,7 +216,7 @@ JACQUARD_FN V op_sigmoid(V x) {
   return select(x < V(0), e, V(1)) / (V(1) + e);
 }
 
-// c[0] + x·(c[1] + x·(…)): Horner's scheme, by fma.
+// c[0] + x·(c[1] + x·(…)): Horner's scheme.
 template <class V>
 JACQUARD_FN V polynomial(V x, double c) {
   (void)x;
@@ -224,7 +224,7 @@ JACQUARD_FN V polynomial(V x, double c) {
 }
 template <class V, class... C>
 JACQUARD_FN V polynomial(V x, double c, C... rest) {
-  return fma_(polynomial(x, rest...), x, V(c));
+  return polynomial(x, rest...) * x + V(c);
 }
 
 // erfinv(x) / x as a function of t = log(1 − x²), after N. Juffa; error 2.4
@@ -261,7 +261,7 @@ JACQUARD_FN V op_erfinv(V x) {
     const V residual = select(a < V(0.5), lib_erf(y) - a,
                               (V(1) - a) - lib_erfc(y));
     const V u = residual * lib_exp(y * y) * V(0.88622692545275801365);
-    y = y - u / fma_(y, u, V(1));
+    y = y - u / (V(1) + y * u);
   }
   y = select(a == V(1), V(1) / (V(1) - a), y);
   return copysign_(y, x);
@@ -300,7 +300,7 @@ JACQUARD_FN V op_digamma(V x) {
   const V q = polynomial(u, 1.0, 2.0767117023730469, 1.4606242909763515,
                          0.43593529692665969, 0.054151797245674225,
                          0.0021284987017821144, -0.55789841213675513e-6);
-  const V near = fma_(g, V(0.99558162689208984), g * (p / q)) + sum;
+  const V near = (g * V(0.99558162689208984) + g * (p / q)) + sum;
 
   const V large = select(z < V(10), V(10), z);
   const V w = V(1) / (large * large);

@@ -23,6 +23,17 @@ JACQUARD_FN void philox4x32_10(W (&c)[4], unsigned key0, unsigned key1) {
   }
 }
 
+// c[0] + x·(c[1] + x·(…)) by fma.
+template <class V>
+JACQUARD_FN V fma_polynomial(V x, double c) {
+  (void)x;
+  return V(c);
+}
+template <class V, class... C>
+JACQUARD_FN V fma_polynomial(V x, double c, C... rest) {
+  return fma_(fma_polynomial(x, rest...), x, V(c));
+}
+
 // log(x) for 2⁻⁵³ ≤ x ≤ 1. float32 after N. Juffa, float64 after fdlibm's
 // e_log.c (K. C. Ng); under 1 ulp.
 template <class V>
@@ -37,7 +48,7 @@ JACQUARD_FN V random_log(V x) {
     const V s = f / (V(2) + f);
     const V z = s * s;
     const V r =
-        z * polynomial(z, 6.666666666666735130e-01, 3.999999999940941908e-01,
+        z * fma_polynomial(z, 6.666666666666735130e-01, 3.999999999940941908e-01,
                        2.857142874366239149e-01, 2.222219843214978396e-01,
                        1.818357216161805012e-01, 1.531383769920937332e-01,
                        1.479819860511658591e-01);
@@ -71,17 +82,17 @@ JACQUARD_FN void random_sincos(V v, V& sine, V& cosine) {
   const V z = t * t;
   V s, c;
   if constexpr (kIsDouble<V>) {
-    s = polynomial(z, -5.1677127800499516e+0, 2.5501640398732688e+0,
+    s = fma_polynomial(z, -5.1677127800499516e+0, 2.5501640398732688e+0,
                    -5.9926452893214921e-1, 8.2145868949323936e-2,
                    -7.3700183130883555e-3, 4.6151442520157035e-4);
-    c = polynomial(z, 1.0, -4.9348022005446790e+0, 4.0587121264167623e+0,
+    c = fma_polynomial(z, 1.0, -4.9348022005446790e+0, 4.0587121264167623e+0,
                    -1.3352627688538006e+0, 2.3533063028328211e-1,
                    -2.5806887942825395e-2, 1.9294935641298806e-3,
                    -1.0369917389758117e-4);
     s = fma_(t, V(3.1415926535897931e+0), s * (z * t));
   } else {
-    s = polynomial(z, -5.16771413e+0, 2.55039954e+0, -5.95703125e-1);
-    c = polynomial(z, 1.0, -4.93480206e+0, 4.05869246e+0, -1.33502197e+0,
+    s = fma_polynomial(z, -5.16771413e+0, 2.55039954e+0, -5.95703125e-1);
+    c = fma_polynomial(z, 1.0, -4.93480206e+0, 4.05869246e+0, -1.33502197e+0,
                    2.31384277e-1);
     s = fma_(t, V(3.14159274e+0), s * (z * t));
   }

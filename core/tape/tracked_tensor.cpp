@@ -6,6 +6,7 @@
 #include "core/tape/value.h"
 #include "core/tape/walk.h"
 #include "jacquard/error.h"
+#include "jacquard/pointwise.h"
 
 namespace jacquard {
 

@@ -8,7 +8,7 @@
 #include "cpu_fallback/executor/splat.h"
 #include "jacquard/error.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 namespace {
 
 using Kind = OutputState::Kind;
@@ -392,4 +392,4 @@ void run_box(const Launch& launch, std::int64_t box) {
   BoxRunner(launch, box).run();
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

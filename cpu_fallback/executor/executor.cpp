@@ -9,7 +9,7 @@
 #include "cpu_fallback/executor/tiny.h"
 #include "cpu_fallback/runtime/threads.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 namespace {
 
 using backend::Binding;
@@ -214,4 +214,4 @@ void run_program_list(std::span<const ProgramLaunch> launches) {
   }
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

@@ -6,9 +6,9 @@
 
 #include "core/backend/backend.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 
 void run_program(const backend::ProgramLaunch& launch);
 void run_program_list(std::span<const backend::ProgramLaunch> launches);
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

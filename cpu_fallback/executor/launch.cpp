@@ -5,7 +5,7 @@
 
 #include "cpu_fallback/runtime/threads.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 namespace {
 
 // Bytes of stored output from which non-temporal stores win.
@@ -328,4 +328,4 @@ void Launch::lay_out_accumulators(OutputState& o) {
   }
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

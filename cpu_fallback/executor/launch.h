@@ -23,7 +23,7 @@
 #include "cpu_fallback/executor/walk.h"
 #include "cpu_fallback/runtime/allocator.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 
 struct LeafState {
   std::uint16_t value;
@@ -140,4 +140,4 @@ void fill_neutral(Reduction reduction, DType dtype, void* to, std::int64_t n);
 void flush_box(const Launch& launch, const OutputState& out, char* accumulators,
                const std::int64_t* origin, const std::int64_t* extent);
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

@@ -7,7 +7,7 @@
 
 #include "jacquard/error.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 namespace {
 
 using pointwise::Code;
@@ -303,4 +303,4 @@ const Plan& Plan::reduction(DType dtype, Reduction reduction) {
   return *p;
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

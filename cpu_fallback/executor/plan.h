@@ -13,7 +13,7 @@
 #include "core/pointwise/program.h"
 #include "cpu_fallback/isa/kernel_table.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 
 using pointwise::Op;
 using pointwise::Reduction;
@@ -84,4 +84,4 @@ struct Plan {
   static const Plan& reduction(DType dtype, Reduction reduction);
 };
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

@@ -8,7 +8,7 @@
 #include "cpu_fallback/executor/launch.h"
 #include "cpu_fallback/runtime/threads.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 namespace {
 
 template <class T>
@@ -214,4 +214,4 @@ void finish_reductions(Launch& l) {
   }
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

@@ -2,7 +2,7 @@
 
 #include <new>
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 namespace {
 
 constexpr std::align_val_t kAlign{64};
@@ -35,4 +35,4 @@ void Scratch::grow(std::size_t bytes) {
 
 Scratch& scratch() { return current ? *current : make_scratch(); }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

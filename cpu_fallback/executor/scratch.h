@@ -8,7 +8,7 @@
 
 #include "cpu_fallback/executor/walk.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 
 struct Scratch {
   // At least `bytes`, 64-byte aligned; the contents are lost when it grows,
@@ -36,4 +36,4 @@ struct Scratch {
 
 Scratch& scratch();
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

@@ -6,7 +6,7 @@
 #include "core/backend/backend.h"
 #include "cpu_fallback/isa/kernel_table.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 
 // Rounded to `dtype`, in its register form.
 inline void splat_scalar(backend::Scalar value, DType dtype, void* to,
@@ -45,4 +45,4 @@ inline void splat_scalar(backend::Scalar value, DType dtype, void* to,
   kernels().load[static_cast<int>(dtype)](&memory, 0, to, n);
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

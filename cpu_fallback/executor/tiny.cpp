@@ -4,7 +4,7 @@
 #include "cpu_fallback/executor/scratch.h"
 #include "cpu_fallback/executor/splat.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 namespace {
 
 constexpr std::size_t kPad = 16;
@@ -133,4 +133,4 @@ bool run_tiny(const Plan& plan, const backend::ProgramLaunch& launch) {
   return true;
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

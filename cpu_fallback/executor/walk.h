@@ -6,7 +6,7 @@
 
 #include "jacquard/shape.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 
 // One more than a space has: a leading axis of extent 1 where that helps.
 inline constexpr int kMaxAxes = kMaxRank + 1;
@@ -82,4 +82,4 @@ struct Walk {
   }
 };
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

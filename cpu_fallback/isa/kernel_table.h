@@ -1,9 +1,10 @@
 // The table of tile functions that each instruction-set level exports.
 //
 // Code in cpu_fallback/isa/ is compiled once per level, into
-// jacquard::cpu::<level>; the rest of the backend calls it through this table
-// only. Nothing here may use a std:: container or algorithm: an inline function
-// that the linker keeps from a higher level would crash on a smaller machine.
+// jacquard::cpu_fallback::<level>; the rest of the backend calls it through
+// this table only. Nothing here may use a std:: container or algorithm: an
+// inline function that the linker keeps from a higher level would crash on a
+// smaller machine.
 //
 // A *tile* is a run of elements of one program value, in *register form*:
 //   bool_ → unsigned char 0/1, int32, int64, float32, float64 as they are,
@@ -22,7 +23,8 @@
 #include "core/pointwise/program.h"
 #include "jacquard/dtype.h"
 
-namespace jacquard::cpu {
+// Not `cpu`: that is a function of jacquard/device.h.
+namespace jacquard::cpu_fallback {
 
 inline constexpr std::size_t kQuantum = 64;  // elements
 
@@ -98,4 +100,4 @@ struct KernelTable {
 // v4, generic), which must not exceed it (DeviceError). Chosen once.
 JACQUARD_API const KernelTable& kernels();
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

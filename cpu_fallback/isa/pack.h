@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -269,6 +270,96 @@ JACQUARD_INLINE void store_partial(Pack<T> p, T* to, int n) {
   T x[Pack<T>::lanes];
   p.store(x);
   for (int i = 0; i < n; ++i) to[i] = x[i];
+}
+
+// Bools of as many bytes as a pack has lanes, to a mask and back.
+template <class S>
+JACQUARD_INLINE Mask<S> load_mask(const std::uint8_t* from) {
+  constexpr int lanes = kPackBytes / static_cast<int>(sizeof(S));
+  Raw<S> wide;
+#if defined(__SSE4_1__) && !defined(JACQUARD_ISA_GENERIC)
+  if constexpr (sizeof(S) > 1) {
+    __m128i b = _mm_setzero_si128();
+    __builtin_memcpy(&b, from, lanes);
+#if JACQUARD_PACK_BYTES == 64
+    if constexpr (sizeof(S) == 4) wide = (Raw<S>)_mm512_cvtepu8_epi32(b);
+    if constexpr (sizeof(S) == 8) wide = (Raw<S>)_mm512_cvtepu8_epi64(b);
+#elif JACQUARD_PACK_BYTES == 32
+    if constexpr (sizeof(S) == 4) wide = (Raw<S>)_mm256_cvtepu8_epi32(b);
+    if constexpr (sizeof(S) == 8) wide = (Raw<S>)_mm256_cvtepu8_epi64(b);
+#else
+    if constexpr (sizeof(S) == 4) wide = (Raw<S>)_mm_cvtepu8_epi32(b);
+    if constexpr (sizeof(S) == 8) wide = (Raw<S>)_mm_cvtepu8_epi64(b);
+#endif
+    return {(Raw<S>)(wide != 0)};
+  }
+#endif
+  Raw<std::uint8_t, lanes> b;
+  __builtin_memcpy(&b, from, sizeof b);
+  wide = __builtin_convertvector(b, Raw<S>);
+  return {(Raw<S>)(wide != 0)};
+}
+
+template <class S>
+JACQUARD_INLINE void store_mask(Mask<S> m, std::uint8_t* to) {
+  constexpr int lanes = kPackBytes / static_cast<int>(sizeof(S));
+#if defined(__SSE4_1__) && !defined(JACQUARD_ISA_GENERIC) && \
+    JACQUARD_PACK_BYTES < 64
+  if constexpr (sizeof(S) > 1) {
+    // To 32 bits in one 128-bit vector or two, then by saturation.
+    __m128i low, high;
+#if JACQUARD_PACK_BYTES == 32
+    const __m256i v = (__m256i)m.v;
+    if constexpr (sizeof(S) == 8) {
+      low = (__m128i)_mm_shuffle_ps((__m128)_mm256_castsi256_si128(v),
+                                    (__m128)_mm256_extracti128_si256(v, 1),
+                                    0x88);
+      high = low;
+    } else {
+      low = _mm256_castsi256_si128(v);
+      high = _mm256_extracti128_si256(v, 1);
+    }
+#else
+    const __m128i v = (__m128i)m.v;
+    low = sizeof(S) == 8 ? _mm_shuffle_epi32(v, 0x08) : v;
+    high = low;
+#endif
+    __m128i b = _mm_packs_epi32(low, high);
+    b = _mm_and_si128(_mm_packs_epi16(b, b), _mm_set1_epi8(1));
+    __builtin_memcpy(to, &b, lanes);
+    return;
+  }
+#endif
+  using Bytes = Raw<std::int8_t, lanes>;
+  const Bytes b = __builtin_convertvector(m.v, Bytes) & 1;
+  __builtin_memcpy(to, &b, sizeof b);
+}
+
+// Two packs shuffled into one: lane i is element index(i) of a followed by b.
+template <class R, class Index, int... i>
+JACQUARD_INLINE R shuffle(R a, R b, Index,
+                          std::integer_sequence<int, i...>) {
+  return __builtin_shufflevector(a, b, Index::at(i)...);
+}
+template <class Index, class T>
+JACQUARD_INLINE Pack<T> shuffle(Pack<T> a, Pack<T> b) {
+  return Pack<T>(shuffle(a.v, b.v, Index{},
+                         std::make_integer_sequence<int, Pack<T>::lanes>{}));
+}
+
+template <int lanes, int distance>
+struct Rotated {
+  static constexpr int at(int i) { return (i + distance) % lanes; }
+};
+// op over all lanes, halves upon each other.
+template <class T, class F, int half = Pack<T>::lanes / 2>
+JACQUARD_INLINE T fold_lanes(Pack<T> p, F op) {
+  if constexpr (half == 0) {
+    return p.v[0];
+  } else {
+    return fold_lanes<T, F, half / 2>(
+        op(p, shuffle<Rotated<Pack<T>::lanes, half>>(p, p)), op);
+  }
 }
 
 // One bit a lane (4- and 8-byte lanes).

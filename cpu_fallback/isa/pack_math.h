@@ -103,16 +103,46 @@ JACQUARD_INLINE F64 fma_(F64 a, F64 b, F64 c) {
     return lanewise([](double e) { return __builtin_##lib(e); }, x); \
   }
 #endif
+JACQUARD_INLINE F64 fma_(F64 a, F64 b, F64 c) {
+  for (int i = 0; i < F64::lanes; ++i) a.v[i] = fma_(a.v[i], b.v[i], c.v[i]);
+  return a;
+}
+#if defined(__SSE4_1__) && !defined(JACQUARD_ISA_GENERIC)
+JACQUARD_INLINE F32 sqrt_(F32 x) { return F32(_mm_sqrt_ps(x.v)); }
+JACQUARD_INLINE F64 sqrt_(F64 x) { return F64(_mm_sqrt_pd(x.v)); }
+// In float64 the product is exact, and the sum rounded to odd is then rounded
+// to float32 as the exact sum would be (Boldo and Melquiond, "Emulation of FMA
+// and correctly rounded sums", 2008).
+JACQUARD_INLINE __m128 fma_of_two(__m128 a, __m128 b, __m128 c) {
+  const F64 p = F64(_mm_cvtps_pd(a)) * F64(_mm_cvtps_pd(b));
+  const F64 d(_mm_cvtps_pd(c));
+  const F64 s = p + d;
+  const F64 t = s - p;
+  const F64 lost = (p - (s - t)) + (d - t);
+  const I64 bits = bits_of(s);
+  const auto inexact = (lost < F64(0)) | (lost > F64(0));
+  const auto even = (bits & I64(1)) == I64(0);
+  const auto away = (lost > F64(0)) ^ (s < F64(0));
+  const I64 odd = bits + select(away, I64(1), I64(-1));
+  return _mm_cvtpd_ps(float_of_bits(select(inexact & even, odd, bits)).v);
+}
+JACQUARD_INLINE F32 fma_(F32 a, F32 b, F32 c) {
+  const __m128 low = fma_of_two(a.v, b.v, c.v);
+  const __m128 high =
+      fma_of_two(_mm_movehl_ps(a.v, a.v), _mm_movehl_ps(b.v, b.v),
+                 _mm_movehl_ps(c.v, c.v));
+  return F32(_mm_movelh_ps(low, high));
+}
+#else
 template <class T>
 JACQUARD_INLINE Pack<T> sqrt_(Pack<T> x) {
   return lanewise([](T e) { return sqrt_(e); }, x);
 }
-template <class T>
-JACQUARD_INLINE Pack<T> fma_(Pack<T> a, Pack<T> b, Pack<T> c) {
-  for (int i = 0; i < Pack<T>::lanes; ++i)
-    a.v[i] = fma_(T(a.v[i]), T(b.v[i]), T(c.v[i]));
+JACQUARD_INLINE F32 fma_(F32 a, F32 b, F32 c) {
+  for (int i = 0; i < F32::lanes; ++i) a.v[i] = fma_(a.v[i], b.v[i], c.v[i]);
   return a;
 }
+#endif
 #endif
 JACQUARD_ROUND(rint_, rint, _MM_FROUND_TO_NEAREST_INT)
 JACQUARD_ROUND(floor_, floor, _MM_FROUND_TO_NEG_INF)

@@ -33,23 +33,6 @@ JACQUARD_INLINE I64 lib_pow(I64 a, I64 b) {
 JACQUARD_PRIMITIVES(JACQUARD_FUNCTOR)
 #undef JACQUARD_FUNCTOR
 
-// Bytes of as many bools as a pack of S has lanes, from and to a mask.
-template <class S>
-using Bytes = Raw<std::uint8_t, kPackBytes / static_cast<int>(sizeof(S))>;
-
-template <class S>
-JACQUARD_INLINE void store_mask(Mask<S> m, std::uint8_t* to) {
-  using SignedBytes = Raw<std::int8_t, kPackBytes / static_cast<int>(sizeof(S))>;
-  const Bytes<S> b = (Bytes<S>)__builtin_convertvector(m.v, SignedBytes) & 1;
-  __builtin_memcpy(to, &b, sizeof b);
-}
-template <class S>
-JACQUARD_INLINE Mask<S> load_mask(const std::uint8_t* from) {
-  Bytes<S> b;
-  __builtin_memcpy(&b, from, sizeof b);
-  return {(Raw<S>)(__builtin_convertvector(b, Raw<S>) != 0)};
-}
-
 template <class F, class T, int arity>
 void tile_value(const void* a, const void* b, const void*, void* out,
                 std::size_t n) {

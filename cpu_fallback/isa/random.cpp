@@ -48,14 +48,26 @@ JACQUARD_INLINE void random_words(std::uint64_t seed, std::uint64_t offset,
 }
 
 // The low words of two packs, first a's then b's.
+struct EvenPlaces {
+  static constexpr int at(int i) { return 2 * i; }
+};
 JACQUARD_INLINE I32 low_words(Words a, Words b) {
-  using Half = Raw<std::int32_t, kBlocks>;
-  const Half x = __builtin_convertvector((Raw<std::int64_t>)a.v.v, Half);
-  const Half y = __builtin_convertvector((Raw<std::int64_t>)b.v.v, Half);
-  I32 r;
-  __builtin_memcpy(&r.v, &x, sizeof x);
-  __builtin_memcpy(reinterpret_cast<char*>(&r.v) + sizeof x, &y, sizeof y);
-  return r;
+  return shuffle<EvenPlaces>(I32((Raw<std::int32_t>)a.v.v),
+                             I32((Raw<std::int32_t>)b.v.v));
+}
+
+// a₀ b₀ a₁ b₁ … : its first and its second pack.
+template <int lanes, bool second>
+struct Interleaved {
+  static constexpr int at(int i) {
+    return (i + (second ? lanes : 0)) / 2 + (i % 2) * lanes;
+  }
+};
+template <class T>
+JACQUARD_INLINE void interleave(Pack<T> a, Pack<T> b, Pack<T>& first,
+                                Pack<T>& second) {
+  first = shuffle<Interleaved<Pack<T>::lanes, false>>(a, b);
+  second = shuffle<Interleaved<Pack<T>::lanes, true>>(a, b);
 }
 
 JACQUARD_INLINE F32 uniform_of(I32 word) {
@@ -113,20 +125,21 @@ JACQUARD_INLINE void consecutive(std::uint64_t seed, std::uint64_t offset,
   F32 z[4];
   generate<D>(seed, offset, counting_from(first),
               counting_from(first + kBlocks), z);
-  float lanes[4][F32::lanes];
-  for (int j = 0; j < 4; ++j) z[j].store(lanes[j]);
-  for (int b = 0; b < F32::lanes; ++b)
-    for (int j = 0; j < 4; ++j) out[4 * b + j] = lanes[j][b];
+  F32 even[2], odd[2], r[4];
+  interleave(z[0], z[2], even[0], even[1]);
+  interleave(z[1], z[3], odd[0], odd[1]);
+  interleave(even[0], odd[0], r[0], r[1]);
+  interleave(even[1], odd[1], r[2], r[3]);
+  for (int j = 0; j < 4; ++j) r[j].store(out + j * F32::lanes);
 }
 template <class D>
 JACQUARD_INLINE void consecutive(std::uint64_t seed, std::uint64_t offset,
                                  std::uint64_t first, double* out) {
   F64 z[2];
   generate<D>(seed, offset, counting_from(first), z);
-  double lanes[2][F64::lanes];
-  for (int j = 0; j < 2; ++j) z[j].store(lanes[j]);
-  for (int b = 0; b < F64::lanes; ++b)
-    for (int j = 0; j < 2; ++j) out[2 * b + j] = lanes[j][b];
+  F64 r[2];
+  interleave(z[0], z[1], r[0], r[1]);
+  for (int j = 0; j < 2; ++j) r[j].store(out + j * F64::lanes);
 }
 
 // One pack of elements, each in a block of its own.

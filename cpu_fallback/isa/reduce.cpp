@@ -60,16 +60,6 @@ struct Min {
   }
 };
 
-// The lanes of a pack, halves upon each other.
-template <class F, class T>
-JACQUARD_INLINE T fold_lanes(Pack<T> p) {
-  T x[Pack<T>::lanes];
-  p.store(x);
-  for (int half = Pack<T>::lanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) x[i] = F::call(x[i], x[i + half]);
-  return x[0];
-}
-
 // Eight accumulators, so that the latency of an addition is hidden.
 template <class F, class T>
 void fold(const void* source, std::size_t n, void* result) {
@@ -94,7 +84,9 @@ void fold(const void* source, std::size_t n, void* result) {
   for (int half = ways / 2; half > 0; half /= 2)
     for (int w = 0; w < half; ++w) acc[w] = F::call(acc[w], acc[w + half]);
   T* total = static_cast<T*>(result);
-  *total = F::call(*total, fold_lanes<F>(acc[0]));
+  const T folded =
+      fold_lanes(acc[0], [](V a, V b) { return F::call(a, b); });
+  *total = F::call(*total, folded);
 }
 
 template <class F, class T>

@@ -7,14 +7,6 @@ namespace {
 
 using pointwise::Op;
 
-template <class T>
-JACQUARD_INLINE T fold_lanes_sum(Pack<T> p) {
-  T x[Pack<T>::lanes];
-  p.store(x);
-  for (int half = Pack<T>::lanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) x[i] = op_add(x[i], x[i + half]);
-  return x[0];
-}
 // f(pack) for the packs of a row, a partial one filled up with `rest`, summed
 // into `ways` sums in turn; every 64 turns these go to outer sums, so that long
 // rows keep their precision.
@@ -40,7 +32,7 @@ JACQUARD_INLINE T sum_row(std::size_t cols, F f) {
     }
     total = total + ((acc[0] + acc[2]) + (acc[1] + acc[3]));
   } while (i < cols);
-  return fold_lanes_sum(total);
+  return fold_lanes(total, [](V a, V b) { return a + b; });
 }
 
 template <class T>
@@ -70,38 +62,39 @@ JACQUARD_INLINE void splat_row(T value, T* to, std::size_t cols) {
   });
 }
 
-// The largest (or, negated order, the smallest) of a row; NaN wins. Partial
-// packs are filled with the row's first element.
+// The largest (or the smallest) of a row; NaN wins. Partial packs are filled
+// with the row's first element. NaNs are noted apart, which leaves one
+// instruction on the way from pack to pack.
 template <class T, bool smallest>
 JACQUARD_INLINE T extreme_row(const T* x, std::size_t cols) {
   using V = Pack<T>;
   constexpr std::size_t lanes = V::lanes;
+  constexpr int ways = 8;
   const auto better = [](V a, V b) {
-    if constexpr (smallest)
-      return op_minimum(a, b);
-    else
-      return op_maximum(a, b);
+    return smallest ? select(a < b, a, b) : select(a > b, a, b);
   };
-  V acc[kWays];
-  for (V& a : acc) a = V(x[0]);
+  const V first(x[0]);
+  V acc[ways];
+  for (V& a : acc) a = first;
+  auto nan = first != first;
   std::size_t i = 0;
-  for (; i + kWays * lanes <= cols; i += kWays * lanes)
-    for (int w = 0; w < kWays; ++w)
-      acc[w] = better(acc[w], V::load(x + i + w * lanes));
-  for (int w = 0; i < cols; i += lanes, ++w)
-    acc[w] = better(acc[w],
-                    load_some(x + i, cols - i < lanes ? cols - i : lanes, x[0]));
-  V best = better(better(acc[0], acc[2]), better(acc[1], acc[3]));
-  T lane[lanes];
-  best.store(lane);
-  for (std::size_t half = lanes / 2; half > 0; half /= 2)
-    for (std::size_t k = 0; k < half; ++k) {
-      if constexpr (smallest)
-        lane[k] = op_minimum(lane[k], lane[k + half]);
-      else
-        lane[k] = op_maximum(lane[k], lane[k + half]);
+  for (; i + ways * lanes <= cols; i += ways * lanes) {
+    for (int w = 0; w < ways; ++w) {
+      const V p = V::load(x + i + w * lanes);
+      nan = nan | (p != p);
+      acc[w] = better(p, acc[w]);
     }
-  return lane[0];
+  }
+  for (int w = 0; i < cols; i += lanes, ++w) {
+    const V p = load_some(x + i, cols - i < lanes ? cols - i : lanes, x[0]);
+    nan = nan | (p != p);
+    acc[w] = better(p, acc[w]);
+  }
+  if constexpr (T(0.5) != T(0))
+    if (mask_bits(nan) != 0) return T(__builtin_nanf(""));
+  for (int half = ways / 2; half > 0; half /= 2)
+    for (int w = 0; w < half; ++w) acc[w] = better(acc[w], acc[w + half]);
+  return fold_lanes(acc[0], better);
 }
 
 template <class T>

@@ -22,7 +22,7 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 namespace {
 
 constexpr std::size_t kLine = 64;
@@ -302,4 +302,4 @@ MemoryStats memory_stats() {
           p.system_allocations.load()};
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

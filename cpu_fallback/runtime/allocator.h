@@ -11,7 +11,7 @@
 
 #include "core/backend/backend.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 
 using MemoryStats = backend::Backend::MemoryStats;
 
@@ -40,13 +40,13 @@ class Buffer {
     void* data = o.data_;
     const std::size_t bytes = o.bytes_;
     o.data_ = nullptr;
-    if (data_) cpu::free(data_, bytes_);
+    if (data_) cpu_fallback::free(data_, bytes_);
     data_ = data;
     bytes_ = bytes;
     return *this;
   }
   ~Buffer() {
-    if (data_) cpu::free(data_, bytes_);
+    if (data_) cpu_fallback::free(data_, bytes_);
   }
   char* data() const { return static_cast<char*>(data_); }
 
@@ -55,4 +55,4 @@ class Buffer {
   std::size_t bytes_ = 0;
 };
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

@@ -10,7 +10,7 @@
 #include <memory>
 #include <mutex>
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 namespace {
 
 int initial_threads() {
@@ -68,4 +68,4 @@ void parallel_for(std::int64_t count, TaskFn task, void* context) {
   });
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

@@ -6,7 +6,7 @@
 
 #include "jacquard/export.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 
 // How many threads work on one launch, the caller included: $JACQUARD_THREADS
 // or the number of cores. Results don't depend on it.
@@ -29,4 +29,4 @@ void parallel_for(std::int64_t count, F&& f) {
       const_cast<void*>(static_cast<const void*>(&f)));
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

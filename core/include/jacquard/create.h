@@ -50,7 +50,7 @@ template <class T>
   requires std::is_arithmetic_v<T>
 TrackedTensor tensor(std::initializer_list<std::initializer_list<T>> rows,
                      Device device = default_device()) {
-  std::vector<T> v;
+  std::vector<std::conditional_t<std::is_same_v<T, bool>, char, T>> v;
   for (auto r : rows) {
     if (r.size() != rows.begin()->size())
       throw ShapeError("tensor: rows of different lengths");

@@ -5,10 +5,11 @@
 // std::shared_ptr of structures; or an aggregate with up to 16 members. Other
 // types opt in with one line inside the class:
 //   JACQUARD_FIELDS(weight, bias)
-// (see structure_fields.h). Everything else has no tensors inside: numbers,
-// strings, functions, Tensors (constants), raw pointers, other classes. A
-// container or variant of structures that is not in the list is a compile-time
-// error rather than a model that silently trains in part.
+// (see structure_fields.h): classes with constructors must, nothing can look
+// into them. Everything else has no tensors inside: numbers, strings,
+// functions, Tensors (constants), raw pointers, other classes. A container or
+// variant of structures that is not in the list is a compile-time error rather
+// than a model that silently trains in part.
 //
 // Tensors come in order of declaration, depth first. Paths name them:
 // "layers.0.weight"; what a pointer or an optional holds has the path of its
@@ -333,6 +334,10 @@ void walk(const Path& path, F& leaf, A& a, B&... b) {
         throw_differ(path, ": one has a value, another has none");
       if (!a) return;
       if constexpr (requires { leaf.owns_pointees; } && is_shared_ptr<T>) {
+        static_assert(!std::is_const_v<A>,
+                      "map_tensors: a std::shared_ptr in the structure is "
+                      "const, so that no copy can hold another: make the "
+                      "member non-const");
         auto own = std::make_shared<Inside>(*a);
         walk(path, leaf, *own);
         a = std::move(own);

@@ -176,7 +176,7 @@ TEST(Builder, RejectsOperandsThatDoNotFit) {
   EXPECT_THROW(exp(i), DTypeError);
   EXPECT_THROW(i / i, DTypeError);
   EXPECT_THROW(q + q, DTypeError);
-  EXPECT_THROW(f && q, DTypeError);
+  EXPECT_THROW(logical_and(f, q), DTypeError);
   EXPECT_THROW(where(f, f, f), DTypeError);
   EXPECT_THROW(where(q, f, d), DTypeError);
   EXPECT_THROW(apply(Op::row_pick, f, i), DTypeError);

@@ -13,8 +13,17 @@ namespace jacquard::pointwise {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kSpecial[] = {0.0,  -0.0,  1,    -1,    2,           0.1f,
-                               -3.5, 1e30f, kInf, -kInf, std::nan("")};
+constexpr double kSpecial[] = {0.0,
+                               -0.0,
+                               1,
+                               -1,
+                               2,
+                               0.1f,
+                               -3.5,
+                               1e30f,
+                               kInf,
+                               -kInf,
+                               std::numeric_limits<double>::quiet_NaN()};
 constexpr DType kTypes[] = {DType::bool_, DType::int32, DType::float16,
                             DType::float32, DType::float64};
 

@@ -1,0 +1,14 @@
+// Matrix products; contract in core/backend/backend.h (MatmulLaunch).
+//
+// The result is cut into tiles by a grid that depends on the sizes alone; each
+// tile is one task. float32 goes to oneDNN's sgemm, float64 to Eigen, the half
+// types are widened to float32, multiplied and rounded once.
+#pragma once
+
+#include "core/backend/backend.h"
+
+namespace jacquard::cpu_fallback {
+
+void matmul(const backend::MatmulLaunch& launch);
+
+}  // namespace jacquard::cpu_fallback
