@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <random>
@@ -23,12 +24,15 @@ namespace {
 constexpr std::int64_t kPixels = 64, kClasses = 10, kTestRows = 360;
 
 struct Mlp {
-  nn::Linear first = nn::Linear::make(kPixels, 128);
-  nn::Linear second = nn::Linear::make(128, 64);
-  nn::Linear last = nn::Linear::make(64, kClasses);
+  nn::Linear first = nn::Linear::make(kPixels, 256);
+  nn::Linear second = nn::Linear::make(256, 128);
+  nn::Linear last = nn::Linear::make(128, kClasses);
 
-  jq::TrackedTensor operator()(const jq::TrackedTensor& x) const {
-    return last(jq::relu(second(jq::relu(first(x)))));
+  jq::TrackedTensor operator()(const jq::TrackedTensor& x,
+                               bool training = false) const {
+    auto h = jq::dropout(jq::relu(first(x)), 0.2, training);
+    h = jq::dropout(jq::relu(second(h)), 0.2, training);
+    return last(h);
   }
 };
 
@@ -103,29 +107,44 @@ Scores evaluate(const Mlp& model, const Digits& digits) {
           nn::accuracy(logits, digits.labels).item<double>()};
 }
 
-// On a terminal the line is drawn over; elsewhere one line an epoch is printed.
-void show_progress(int epoch, int epochs, double done, const Scores& last) {
-  static const bool terminal = isatty(STDOUT_FILENO) != 0;
-  if (!terminal && done < 1) return;
-  constexpr int kWidth = 24;
-  const double all = (epoch + done) / epochs;
-  const int full = static_cast<int>(all * kWidth);
-  std::printf("%sepoch %2d/%d [%s%s] loss %.4f  accuracy %.3f%s",
-              terminal ? "\r" : "", epoch + 1, epochs,
-              std::string(static_cast<std::size_t>(full), '=').c_str(),
-              std::string(static_cast<std::size_t>(kWidth - full), ' ').c_str(),
-              last.loss, last.accuracy,
-              terminal && epoch + 1 < epochs ? "" : (done < 1 ? "" : "\n"));
-  std::fflush(stdout);
-}
+// The state after `done` of all epochs, by the last scores. On a terminal the
+// line is drawn over, elsewhere there is one line an epoch.
+class Progress {
+ public:
+  explicit Progress(int epochs) : epochs_(epochs) {}
+  void step(int epoch, double done) const {
+    if (terminal_) draw(epoch, done);
+  }
+  void epoch(int epoch, double train_loss, double test_accuracy) {
+    train_loss_ = train_loss;
+    test_accuracy_ = test_accuracy;
+    draw(epoch, 1);
+    if (!terminal_ || epoch + 1 == epochs_) std::puts("");
+  }
+
+ private:
+  void draw(int epoch, double done) const {
+    constexpr int kWidth = 24;
+    const int full = static_cast<int>((epoch + done) / epochs_ * kWidth);
+    std::printf("%sepoch %2d/%d [%-*s] loss %.4f, test accuracy %.3f",
+                terminal_ ? "\r" : "", epoch + 1, epochs_, kWidth,
+                std::string(static_cast<std::size_t>(full), '=').c_str(),
+                train_loss_, test_accuracy_);
+    std::fflush(stdout);
+  }
+
+  int epochs_;
+  bool terminal_ = isatty(STDOUT_FILENO) != 0;
+  double train_loss_ = std::log(kClasses), test_accuracy_ = 1.0 / kClasses;
+};
 
 struct Options {
   std::string data = JACQUARD_EXAMPLE_DATA "/digits";
   std::string plot = "train_digits.svg";
   std::string device;
-  int epochs = 30;
-  std::int64_t batch = 64;
-  double learning_rate = 3e-3;
+  int epochs = 40;
+  std::int64_t batch = 32;
+  double learning_rate = 5e-3;
   std::uint64_t seed = 1;
 };
 
@@ -135,23 +154,25 @@ Scores train(const Options& options, const Split& digits,
   nn::AdamW optimizer({.learning_rate = options.learning_rate});
   std::mt19937_64 random(options.seed);
   std::vector<double> train_loss, test_loss, train_accuracy, test_accuracy;
-  Scores test = evaluate(model, digits.test);
+  Progress progress(options.epochs);
+  Scores test{};
 
   const std::int64_t n = digits.train.size();
   for (int epoch = 0; epoch < options.epochs; ++epoch) {
     const auto order = as_index(shuffled(n, random));
+    optimizer.set_learning_rate(
+        options.learning_rate *
+        (1 - static_cast<double>(epoch) / options.epochs));
     for (std::int64_t at = 0; at < n; at += options.batch) {
       const auto batch =
           digits.train.rows(jq::slice(order, 0, {at, at + options.batch}));
       const auto grads = jq::gradient(
           [&](const Mlp& m) {
-            return jq::cross_entropy(m(batch.images), batch.labels);
+            return jq::cross_entropy(m(batch.images, true), batch.labels);
           },
           model);
       optimizer.step(model, grads);
-      show_progress(epoch, options.epochs,
-                    0.99 * static_cast<double>(at) / static_cast<double>(n),
-                    test);
+      progress.step(epoch, static_cast<double>(at) / static_cast<double>(n));
     }
     const Scores seen = evaluate(model, digits.train);
     test = evaluate(model, digits.test);
@@ -159,7 +180,7 @@ Scores train(const Options& options, const Split& digits,
     test_loss.push_back(test.loss);
     train_accuracy.push_back(seen.accuracy);
     test_accuracy.push_back(test.accuracy);
-    show_progress(epoch, options.epochs, 1, test);
+    progress.epoch(epoch, seen.loss, test.accuracy);
   }
   panels = {
       {"cross-entropy", {{"training", train_loss}, {"test", test_loss}}},

@@ -219,6 +219,7 @@ Ref Builder::push(Instr instr) {
 
 void Builder::grow_table() {
   table_.assign(table_.empty() ? 64 : 2 * table_.size(), 0);
+  code_.instrs.reserve(table_.size() / 2);
   const std::size_t mask = table_.size() - 1;
   for (std::size_t i = 0; i < code_.instrs.size(); ++i) {
     std::size_t at = hash_of(code_.instrs[i]) & mask;

@@ -49,9 +49,7 @@ JACQUARD_OPERATOR(>, gt)
 #undef JACQUARD_OPERATOR
 
 inline Expr operator-(Expr a) { return apply(Op::neg, a); }
-inline Expr logical_and(Expr a, Expr b) {
-  return apply(Op::logical_and, a, b);
-}
+inline Expr logical_and(Expr a, Expr b) { return apply(Op::logical_and, a, b); }
 inline Expr mulz(Expr a, Expr b) { return apply(Op::mulz, a, b); }
 inline Expr where(Expr c, Expr a, Expr b) { return apply(Op::where, c, a, b); }
 inline Expr where(Expr c, Expr a, double b) { return where(c, a, a.like(b)); }

@@ -227,16 +227,27 @@ JACQUARD_FN V polynomial(V x, double c, C... rest) {
   return polynomial(x, rest...) * x + V(c);
 }
 
+// The same by fma.
+template <class V>
+JACQUARD_FN V fma_polynomial(V x, double c) {
+  (void)x;
+  return V(c);
+}
+template <class V, class... C>
+JACQUARD_FN V fma_polynomial(V x, double c, C... rest) {
+  return fma_(fma_polynomial(x, rest...), x, V(c));
+}
+
 // erfinv(x) / x as a function of t = log(1 − x²), after N. Juffa; error 2.4
 // ulp in float32. (Giles, "Approximating the erfinv function", 2012, has the
 // idea.)
 template <class V>
 JACQUARD_FN V erfinv_ratio(V t) {
-  const V near_one = polynomial(
+  const V near_one = fma_polynomial(
       t, 8.40016484e-1, -2.64646143e-1, 4.83185798e-3, 3.02698812e-3,
       3.93552968e-4, 2.84108955e-5, 1.22150334e-6, 2.93243101e-8,
       3.03697567e-10);
-  const V middle = polynomial(
+  const V middle = fma_polynomial(
       t, 8.86226892e-1, -2.32015476e-1, 1.15392581e-2, 2.31468678e-3,
       -1.47697632e-4, -5.61530760e-5, 1.12963626e-7, 1.22774793e-6,
       1.43285448e-7, 5.43877832e-9);
@@ -289,10 +300,14 @@ JACQUARD_FN V op_digamma(V x) {
   sum = select(below, V(-1) / small, sum);
   small = select(below, small + V(1), small);
   const V u = small - V(1);
-  V g = small - V(1569415565.0 / 1073741824.0);
-  g = g - V((381566830.0 / 1073741824.0) / 1073741824.0);
+  // The root in parts, so that g is exact enough about it.
+  V g;
   if constexpr (kIsDouble<V>) {
+    g = small - V(1569415565.0 / 1073741824.0);
+    g = g - V((381566830.0 / 1073741824.0) / 1073741824.0);
     g = g - V(0.9016312093258695918615325266959189453125e-19);
+  } else {
+    g = (small - V(1.4616321325302124)) - V(1.2438149939e-08);
   }
   const V p = polynomial(u, 0.25479851061131551, -0.32555031186804491,
                          -0.65031853770896507, -0.28919126444774784,
@@ -310,26 +325,39 @@ JACQUARD_FN V op_digamma(V x) {
   const V far = lib_log(large) - (V(0.5) / large + w * series);
   V result = select(z < V(10), near, far);
 
-  // ψ(x) = ψ(1 − x) − π / tan(π x), the tangent of the nearer remainder.
+  // ψ(x) = ψ(1 − x) − π cot(π x), the cotangent by the tangent of the smaller
+  // of the distances to the nearest integer and to the nearest half.
   const V remainder = x - rint_(x);
-  const V cotangent = V(3.14159265358979323846) /
-                      lib_tan(V(3.14159265358979323846) * remainder);
+  const V distance = abs_(remainder);
+  const auto close = distance < V(0.25);
+  const V tangent = lib_tan(V(3.14159265358979323846) *
+                            select(close, distance, V(0.5) - distance));
+  const V pi(3.14159265358979323846);
+  const V cotangent =
+      copysign_(select(close, pi / tangent, pi * tangent), remainder);
   const V pole = select(x == V(0), V(-1) / x, remainder / remainder);
   result = select(reflected, result - cotangent, result);
   result = select(reflected & (remainder == V(0)), pole, result);
   return select(x == x, result, x);
 }
 
-// Hurwitz' zeta(s, q), q > 0, s ≥ 2 an integer, by Euler and Maclaurin's
-// formula: ten terms, the integral, and Bernoulli's series. A scalar function.
-JACQUARD_FN double hurwitz_zeta(double s, double q) {
+// (x + k)^−s, corrected for the rounding of the sum.
+JACQUARD_FN double shifted_power(double x, double k, double s) {
+  const double q = x + k;
+  const double added = q - x;
+  const double lost = (x - (q - added)) + (k - added);
+  const double power = lib_pow(q, -s);
+  return lost == 0 ? power : power - power * (s * lost / q);
+}
+
+// Hurwitz' zeta(s, x), x > 0, s ≥ 2 an integer, by Euler and Maclaurin's
+// formula: terms up to q = x + m ≥ s + 10, the integral, and Bernoulli's
+// series, the smallest first. A scalar function.
+JACQUARD_FN double hurwitz_zeta(double s, double x) {
+  const double m = x < s + 10 ? ceil_(s + 10 - x) : 0;
+  const double q = x + m;
+  const double last = shifted_power(x, m, s);
   double sum = 0;
-  for (int k = 0; k < 10; ++k) {
-    sum += lib_pow(q, -s);
-    q += 1;
-  }
-  const double last = lib_pow(q, -s);
-  sum += lib_pow(q, 1 - s) / (s - 1) + 0.5 * last;
   // B2j / (2j)!
   const double bernoulli[] = {1.0 / 12,
                               -1.0 / 720,
@@ -347,6 +375,8 @@ JACQUARD_FN double hurwitz_zeta(double s, double q) {
     const double n = s + 2 * j;
     factor *= (n + 1) * (n + 2) / (q * q);
   }
+  sum += 0.5 * last + shifted_power(x, m, s - 1) / (s - 1);
+  for (double k = m - 1; k >= 0; k -= 1) sum += shifted_power(x, k, s);
   return sum;
 }
 
@@ -362,12 +392,13 @@ JACQUARD_FN double polygamma_double(double n, double x) {
     zeta = hurwitz_zeta(s, x);
   } else {
     const double above = x - floor_(x), below = ceil_(x) - x;
-    if (above == 0) return sign / 0.0;
+    if (above == 0) return sign * (1 / above);
     const double mirrored = hurwitz_zeta(s, below) - hurwitz_zeta(s, 1 - x);
     zeta = hurwitz_zeta(s, above) + sign * mirrored;
   }
-  for (int k = 2; k <= n; ++k) zeta *= k;
-  return sign * zeta;
+  double factorial = 1;
+  for (int k = 2; k <= n; ++k) factorial *= k;
+  return sign * factorial * zeta;
 }
 JACQUARD_FN double lib_polygamma(double n, double x) {
   return polygamma_double(n, x);

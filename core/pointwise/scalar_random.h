@@ -23,17 +23,6 @@ JACQUARD_FN void philox4x32_10(W (&c)[4], unsigned key0, unsigned key1) {
   }
 }
 
-// c[0] + x·(c[1] + x·(…)) by fma.
-template <class V>
-JACQUARD_FN V fma_polynomial(V x, double c) {
-  (void)x;
-  return V(c);
-}
-template <class V, class... C>
-JACQUARD_FN V fma_polynomial(V x, double c, C... rest) {
-  return fma_(fma_polynomial(x, rest...), x, V(c));
-}
-
 // log(x) for 2⁻⁵³ ≤ x ≤ 1. float32 after N. Juffa, float64 after fdlibm's
 // e_log.c (K. C. Ng); under 1 ulp.
 template <class V>

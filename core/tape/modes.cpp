@@ -34,9 +34,7 @@ EnableGrad::EnableGrad() : before_(tape::set_grad_enabled(true)) {}
 EnableGrad::~EnableGrad() { tape::set_grad_enabled(before_); }
 bool is_grad_enabled() { return tape::grad_enabled(); }
 
-bool fusion_enabled() {
-  return tape::fusion().load(std::memory_order_relaxed);
-}
+bool fusion_enabled() { return tape::fusion().load(std::memory_order_relaxed); }
 void set_fusion(bool on) {
   tape::fusion().store(on, std::memory_order_relaxed);
 }

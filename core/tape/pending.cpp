@@ -93,70 +93,70 @@ Shape shape_of_result(const char* name, const Arg* args) {
   return shape;
 }
 
-// Sets what is known of a pending value from its operands.
-void weigh(Value& v, const Arg* args) {
-  unsigned weight = 1, leaves = 0;
-  bool heavy = v.heavy, row = v.has_row, leads = false;
+// What is known of a pending value from its operands.
+struct Traits {
+  RegionSize size{1, 0};
+  bool heavy = false, row = false, leads = false;
+};
+
+Traits traits_of(const Arg* args) {
+  Traits t;
   for (int i = 0; i < 3; ++i) {
     const Value* a = args[i].value.get();
     if (!a) continue;
-    leads = leads || a->tracked || a->leads_to_tracked;
+    t.leads = t.leads || a->tracked || a->leads_to_tracked;
     if (a->written()) {
-      ++leaves;
+      ++t.size.leaves;
       continue;
     }
-    weight += a->weight;
-    leaves += a->leaf_weight;
-    heavy = heavy || a->heavy;
-    row = row || a->has_row;
+    t.size.instructions += a->weight;
+    t.size.leaves += a->leaf_weight;
+    t.heavy = t.heavy || a->heavy;
+    t.row = t.row || a->has_row;
   }
-  v.heavy = heavy;
-  v.has_row = row;
-  v.leads_to_tracked = leads;
-  v.weight = static_cast<std::uint16_t>(std::min(weight, 0xffffu));
-  v.leaf_weight = static_cast<std::uint16_t>(std::min(leaves, 0xffffu));
+  return t;
+}
+
+bool too_large(RegionSize s) {
+  return s.instructions > kMaxInstructions || s.leaves > kMaxLeaves;
+}
+
+// Keeps regions within what kernels can hold. Sizes are bounds that count
+// shared operands twice; where the bound is too large the union is measured,
+// and if that is too large as well, the heaviest operand is written first.
+Traits bounded_traits(const Arg* args) {
+  for (;;) {
+    Traits t = traits_of(args);
+    if (!too_large(t.size)) return t;
+    t.size = measure(args);
+    ++t.size.instructions;
+    if (!too_large(t.size)) return t;
+    Value* heaviest = nullptr;
+    for (int i = 0; i < 3; ++i) {
+      Value* a = args[i].value.get();
+      if (a && !a->written() && (!heaviest || a->weight > heaviest->weight))
+        heaviest = a;
+    }
+    if (!heaviest) return t;
+    force(*heaviest);
+  }
 }
 
 ValuePtr make_value(const char* name, CallSite site, const Shape& shape,
-                    DType dtype, Device device, bool light, Expression e) {
+                    DType dtype, Device device, bool light,
+                    const Traits& traits, Expression e) {
   bool tracked = false;
   if (grad_enabled() && is_floating(dtype) && e.op != Op::stop_gradient)
-    for (const Arg& a : e.args) tracked = tracked || (a.value && a.value->tracked);
-  Arg args[3] = {e.args[0], e.args[1], e.args[2]};
+    for (const Arg& a : e.args)
+      tracked = tracked || (a.value && a.value->tracked);
   auto v = make_intrusive<Value>(name, site, shape, dtype, device, tracked,
                                  std::move(e));
-  v->heavy = !light;
-  weigh(*v, args);
+  v->heavy = !light || traits.heavy;
+  v->has_row = traits.row;
+  v->leads_to_tracked = traits.leads;
+  v->weight = static_cast<std::uint16_t>(traits.size.instructions);
+  v->leaf_weight = static_cast<std::uint16_t>(traits.size.leaves);
   return v;
-}
-
-// Keeps regions within what kernels can hold: the heaviest operands are
-// written first when the union would be too large.
-bool too_large(unsigned weight, unsigned leaves) {
-  return weight > kMaxInstructions || leaves > kMaxLeaves;
-}
-
-void bound_region(const char* name, Arg* args) {
-  for (;;) {
-    unsigned weight = 1, leaves = 0;
-    const Value* heaviest = nullptr;
-    for (int i = 0; i < 3; ++i) {
-      const Value* a = args[i].value.get();
-      if (!a) continue;
-      if (a->written()) {
-        ++leaves;
-        continue;
-      }
-      weight += a->weight;
-      leaves += a->leaf_weight;
-      if (!heaviest || a->weight > heaviest->weight) heaviest = a;
-    }
-    if (!heaviest || !too_large(weight, leaves)) return;
-    const RegionSize exact = measure(args);
-    if (!too_large(exact.instructions + 1, exact.leaves)) return;
-    force(*const_cast<Value*>(heaviest));
-  }
-  (void)name;
 }
 
 }  // namespace
@@ -193,10 +193,10 @@ TrackedTensor make_pending(const char* name, CallSite site, Op op, DType dtype,
     const std::int64_t numel = shape.numel();
     for (const Arg& arg : e.args) cut_where_broadcast(arg, numel);
   }
-  bound_region(name, e.args);
+  Traits traits = bounded_traits(e.args);
+  traits.row = traits.row || row;
   ValuePtr v = make_value(name, site, shape, dtype, device, keeps_light(op),
-                          std::move(e));
-  v->has_row = v->has_row || row;
+                          traits, std::move(e));
   if (!fusion_enabled() && !v->has_row) force(*v);
   return handle(std::move(v));
 }
@@ -226,17 +226,15 @@ TrackedTensor apply(const char* name, Op op, Operand a, Operand b, Operand c) {
   const Operand* all[] = {&a, &b, &c};
   const Device device = device_of(name, all, 3);
   const CallSite site = a.site();
-  const DType condition =
-      a.is_scalar() ? DType::bool_ : a.tensor().dtype();
+  const DType condition = a.is_scalar() ? DType::bool_ : a.tensor().dtype();
   if (condition != DType::bool_ ||
       (a.is_scalar() && a.scalar_kind() != ScalarKind::boolean))
     throw DTypeError(std::string(name) + ": the condition must be bool, not " +
                      std::string(name_of(condition)));
   const DType t = common_type(b, c);
-  return make_pending(name, site, op, t, t, device,
-                      to_arg(std::move(a), DType::bool_, name),
-                      to_arg(std::move(b), t, name),
-                      to_arg(std::move(c), t, name));
+  return make_pending(
+      name, site, op, t, t, device, to_arg(std::move(a), DType::bool_, name),
+      to_arg(std::move(b), t, name), to_arg(std::move(c), t, name));
 }
 
 TrackedTensor apply_cast(const char* name, Operand x, DType dtype) {
@@ -256,9 +254,8 @@ TrackedTensor apply_row(const char* name, Op op, const TrackedTensor& a,
                   : op == Op::row_argmax || op == Op::row_argmin
                       ? (a.dtype() == DType::bool_ ? DType::int64 : a.dtype())
                       : default_dtype();
-  const DType result = op == Op::row_argmax || op == Op::row_argmin
-                           ? DType::int64
-                           : t;
+  const DType result =
+      op == Op::row_argmax || op == Op::row_argmin ? DType::int64 : t;
   auto arg = [&](const Operand* x, int i) {
     return x ? to_arg(Operand(*x), dtype_of_arg(op, i, t), name) : Arg{};
   };
@@ -281,7 +278,8 @@ TrackedTensor apply_reduction(const char* name, Reduction reduction,
     const bool reduced = axes >> i & 1;
     if (!reduced || keepdims) shape.push_back(reduced ? 1 : x.shape()[i]);
   }
-  return handle(make_value(name, site, shape, dtype, x.device(), false,
+  const Traits traits = traits_of(e.args);
+  return handle(make_value(name, site, shape, dtype, x.device(), false, traits,
                            std::move(e)));
 }
 
@@ -295,10 +293,10 @@ TrackedTensor apply_leaf(const char* name, Op op, const Shape& shape,
     e.args[0].scalar.i = static_cast<std::int64_t>(seed);
     e.args[1].scalar.i = static_cast<std::int64_t>(offset);
   }
-  ValuePtr v = make_value(name, {}, shape, dtype, device, op == Op::index,
-                          std::move(e));
-  v->leaf_weight = 1;
-  return handle(std::move(v));
+  Traits traits;
+  traits.size.leaves = 1;
+  return handle(make_value(name, {}, shape, dtype, device, op == Op::index,
+                           traits, std::move(e)));
 }
 
 TrackedTensor apply_fill(const char* name, const Shape& shape, DType dtype,
@@ -307,7 +305,8 @@ TrackedTensor apply_fill(const char* name, const Shape& shape, DType dtype,
   e.op = Op::slot;
   e.args[0].kind = Arg::Kind::slot;
   e.args[0].scalar = value;
-  return handle(make_value(name, {}, shape, dtype, device, true, std::move(e)));
+  return handle(
+      make_value(name, {}, shape, dtype, device, true, {}, std::move(e)));
 }
 
 }  // namespace jacquard::tape

@@ -29,14 +29,16 @@ class Walk;
 // recording walk sees the same value again. Made by save() at the forward call.
 struct Saved {
   Tensor tensor;
-  NodePtr node;         // of an input; null: a constant
+  NodePtr node;            // of an input; null: a constant
   bool is_output = false;  // the node's own value
 };
 
 // Forces x and keeps its array.
 Saved save(const TrackedTensor& x, const char* op);
 // The result of the operation being recorded.
-inline Saved save_output(Tensor tensor) { return {std::move(tensor), {}, true}; }
+inline Saved save_output(Tensor tensor) {
+  return {std::move(tensor), {}, true};
+}
 
 // What a pullback sees of the walk.
 class PullbackContext {

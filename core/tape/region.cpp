@@ -44,8 +44,9 @@ struct Buffers {
 void bind_leaves(const RegionBuilder& region, std::vector<Binding>& out) {
   out.clear();
   for (const ValuePtr& v : region.leaves)
-    out.push_back(v->written() ? bind(v->tensor(), region.space)
-                               : bind_virtual(v->shape, v->dtype, region.space));
+    out.push_back(v->written()
+                      ? bind(v->tensor(), region.space)
+                      : bind_virtual(v->shape, v->dtype, region.space));
 }
 
 [[noreturn]] void rethrow_with_site(const Value& v) {
@@ -63,8 +64,8 @@ void bind_leaves(const RegionBuilder& region, std::vector<Binding>& out) {
 NodePtr make_node(Value& v, const RegionBuilder& region,
                   const pointwise::ProgramPtr& program, const Shape& over_space,
                   const Tensor& result) {
-  auto node = make_intrusive<Node>(v.id, v.name, v.site, v.shape, v.dtype,
-                                   v.device);
+  auto node =
+      make_intrusive<Node>(v.id, v.name, v.site, v.shape, v.dtype, v.device);
   node->pullback = std::make_unique<RegionPullback>(*node, program, region,
                                                     over_space, result);
   return node;
@@ -121,7 +122,8 @@ void run_group(std::vector<ValuePtr>& wanted) {
   thread_local RegionBuilder region;
   thread_local Buffers buffers;
   region.begin(space_of(*wanted[0]), {});
-  std::erase_if(wanted, [&](const ValuePtr& v) { return !region.add_output(*v); });
+  std::erase_if(wanted,
+                [&](const ValuePtr& v) { return !region.add_output(*v); });
   if (wanted.empty()) return;
   if (wanted.size() > 1 && region.leaves.size() > kMaxLeaves) {
     for (const ValuePtr& v : wanted) {
@@ -182,8 +184,8 @@ void force(std::span<Value* const> values) {
     const Device device = left[0]->device;
     std::vector<ValuePtr> group, rest;
     for (ValuePtr& v : left) {
-      const bool fits = group.empty() ||
-                        (v->device == device && space_of(*v) == space);
+      const bool fits =
+          group.empty() || (v->device == device && space_of(*v) == space);
       (fits ? group : rest).push_back(std::move(v));
     }
     run_group(group);

@@ -23,17 +23,16 @@ DType dtype_of_arg(Op op, int i, DType operand_dtype) {
 
 namespace {
 std::size_t spread(const void* key) {
-  return static_cast<std::size_t>(
-      (reinterpret_cast<std::uintptr_t>(key) >> 4) * 0x9e3779b97f4a7c15ull >>
-      32);
+  return static_cast<std::size_t>((reinterpret_cast<std::uintptr_t>(key) >> 4) *
+                                      0x9e3779b97f4a7c15ull >>
+                                  32);
 }
 }  // namespace
 
 int PointerMap::find(const void* key) const {
   if (entries_.empty()) return -1;
   const std::size_t mask = entries_.size() - 1;
-  for (std::size_t i = spread(key) & mask;;
-       i = (i + 1) & mask) {
+  for (std::size_t i = spread(key) & mask;; i = (i + 1) & mask) {
     if (entries_[i].key == key) return entries_[i].value;
     if (!entries_[i].key) return -1;
   }
@@ -85,7 +84,8 @@ bool RegionBuilder::add_output(Value& v) {
   if (!v.expression(e)) return false;
   root_ = &v;
   if (e.reduction == Reduction::store) {
-    output(visit(ValuePtr(&v)), Reduction::store, false);
+    const Ref r = visit(ValuePtr(&v));
+    output(r, Reduction::store, one_a_row(v.shape));
     return true;
   }
   root_ = nullptr;
@@ -94,12 +94,14 @@ bool RegionBuilder::add_output(Value& v) {
   Ref r = from;
   if (code.instrs[r].dtype != want)
     r = push({Op::cast, want, 0, {from, kNoRef, kNoRef}});
-  const Shape& operand = e.args[0].value->shape;
-  const int last = operand.rank() - 1;
-  const bool once = last >= 0 && operand[last] == 1 &&
-                    space.rank() == operand.rank() && space[last] != 1;
-  output(r, e.reduction, once);
+  output(r, e.reduction, one_a_row(e.args[0].value->shape));
   return true;
+}
+
+bool RegionBuilder::one_a_row(const Shape& shape) const {
+  const int last = space.rank() - 1;
+  return has_row && last >= 0 && shape.rank() == space.rank() &&
+         shape[last] == 1 && space[last] != 1;
 }
 
 Ref RegionBuilder::add_value(Value& v) {
@@ -129,8 +131,9 @@ Ref RegionBuilder::visit(ValuePtr root) {
       f.open = true;
       f.leaves_before = leaves.size();
     }
-    while (f.next < 3 && (!f.expression.args[f.next].value ||
-                          refs_.find(f.expression.args[f.next].value.get()) >= 0))
+    while (f.next < 3 &&
+           (!f.expression.args[f.next].value ||
+            refs_.find(f.expression.args[f.next].value.get()) >= 0))
       ++f.next;
     if (f.next < 3) {
       ValuePtr next = f.expression.args[f.next].value;
@@ -173,7 +176,9 @@ int RegionBuilder::emit(const Value& v, const Expression& e) {
     return push({e.op, v.dtype, number, {kNoRef, kNoRef, kNoRef}});
   }
   if (e.op == Op::slot)
-    return push({Op::slot, v.dtype, slot(e.args[0], v.dtype),
+    return push({Op::slot,
+                 v.dtype,
+                 slot(e.args[0], v.dtype),
                  {kNoRef, kNoRef, kNoRef}});
   has_row = has_row || pointwise::is_row(e.op);
   if (pointwise::is_row(e.op) && e.args[0].value->shape.rank() == space.rank())
@@ -188,14 +193,16 @@ int RegionBuilder::emit(const Value& v, const Expression& e) {
         instr.args[i] = operand(v, e, i);
         break;
       case Arg::Kind::slot:
-        instr.args[i] = push({Op::slot, t, slot(a, t), {kNoRef, kNoRef, kNoRef}});
+        instr.args[i] =
+            push({Op::slot, t, slot(a, t), {kNoRef, kNoRef, kNoRef}});
         break;
       case Arg::Kind::literal: {
         code.constants.push_back(a.scalar);
-        instr.args[i] = push(
-            {Op::constant, t,
-             static_cast<std::uint16_t>(code.constants.size() - 1),
-             {kNoRef, kNoRef, kNoRef}});
+        instr.args[i] =
+            push({Op::constant,
+                  t,
+                  static_cast<std::uint16_t>(code.constants.size() - 1),
+                  {kNoRef, kNoRef, kNoRef}});
         break;
       }
       case Arg::Kind::none:

@@ -79,6 +79,8 @@ class RegionBuilder {
     std::size_t leaves_before = 0;
     bool open = false;
   };
+  // Whether a value of this shape has one element for each row of the space.
+  bool one_a_row(const Shape& shape) const;
   pointwise::Ref visit(ValuePtr root);
   int leaf(ValuePtr v);
   int emit(const Value& v, const Expression& e);

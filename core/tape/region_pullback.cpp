@@ -104,9 +104,8 @@ std::uint64_t RegionPullback::pass_on(PullbackContext& context,
     if (result_over_space_ == space_) {
       context.add(edge, context.cotangent());
     } else {
-      context.add(edge,
-                  expand(reshape(context.cotangent(), result_over_space_),
-                         space_));
+      context.add(edge, expand(reshape(context.cotangent(), result_over_space_),
+                               space_));
     }
     left &= ~(std::uint64_t{1} << reverse.wanted[j]);
   }
@@ -124,11 +123,11 @@ void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
       continue;
     }
     const SavedLeaf& s = saved_of(source);
-    leaves.push_back(
-        s.saved.tensor.defined()
-            ? bind(s.saved.tensor, space)
-            : bind_virtual(s.own_shape, program_->leaves()[source].dtype,
-                           space));
+    leaves.push_back(s.saved.tensor.defined()
+                         ? bind(s.saved.tensor, space)
+                         : bind_virtual(s.own_shape,
+                                        program_->leaves()[source].dtype,
+                                        space));
   }
   std::uint64_t sums = 0;
   std::vector<Shape> shapes;
@@ -150,8 +149,8 @@ void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
     const int edge = edge_of(reverse.wanted[j]);
     if (shrunk) {
       results[j] = Tensor::empty(
-          space, reverse.program->instrs()[reverse.program->outputs()[j].value]
-                     .dtype,
+          space,
+          reverse.program->instrs()[reverse.program->outputs()[j].value].dtype,
           cotangent.device());
       outputs.push_back(bind_output(results[j], space, space, false));
     } else {
@@ -163,7 +162,8 @@ void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
   for (std::size_t i = 0; i < reverse.means.size(); ++i)
     slots.push_back({.f = inverse_count()});
   const ProgramPtr program = with_sums(reverse.program, sums);
-  backend::launch(context.name(), {program.get(), space, leaves, slots, outputs},
+  backend::launch(context.name(),
+                  {program.get(), space, leaves, slots, outputs},
                   cotangent.stream());
   if (shrunk)
     for (std::size_t j = 0; j < results.size(); ++j)
@@ -229,16 +229,15 @@ void RegionPullback::instantiate(PullbackContext& context,
   }
   for (std::size_t i = 0; i < reverse.means.size(); ++i)
     slots.push_back({.f = inverse_count()});
-  std::vector<TrackedTensor> values =
-      tape::instantiate(*reverse.program, leaves, slots, space_,
-                        context.name(), context.site());
+  std::vector<TrackedTensor> values = tape::instantiate(
+      *reverse.program, leaves, slots, space_, context.name(), context.site());
   std::vector<Value*> pending;
   for (std::size_t j = 0; j < values.size(); ++j) {
     const Shape& leaf = context.shape_of(edge_of(reverse.wanted[j]));
     if (!values[j].defined()) continue;
     values[j] = sum_to(std::move(values[j]), leaf, space_,
-                       reverse.program->outputs()[j].once_a_row,
-                       context.name(), context.site());
+                       reverse.program->outputs()[j].once_a_row, context.name(),
+                       context.site());
     pending.push_back(values[j].value());
   }
   force(pending);
@@ -296,8 +295,8 @@ std::vector<TrackedTensor> instantiate(const Program& program,
         args[r] = {{}, program.code().constants[in.imm], Arg::Kind::literal};
         continue;
       case Op::row_index:
-        args[r] = as_value(apply_leaf(name, Op::index, {cols}, DType::int64,
-                                      device, 0, 0));
+        args[r] = as_value(
+            apply_leaf(name, Op::index, {cols}, DType::int64, device, 0, 0));
         continue;
       case Op::row_length: {
         Literal n;
@@ -329,8 +328,8 @@ std::vector<TrackedTensor> instantiate(const Program& program,
     const int typed = in.op == Op::where ? 1 : 0;
     const DType operand = instrs[in.args[typed]].dtype;
     if (!own[0].value && !own[1].value && !own[2].value) {
-      own[typed] = as_value(
-          apply_fill(name, {}, operand, device, own[typed].scalar));
+      own[typed] =
+          as_value(apply_fill(name, {}, operand, device, own[typed].scalar));
     }
     args[r] = as_value(make_pending(name, site, in.op, in.dtype, operand,
                                     device, own[0], own[1], own[2]));
@@ -338,10 +337,10 @@ std::vector<TrackedTensor> instantiate(const Program& program,
   std::vector<TrackedTensor> out;
   for (const pointwise::Output& o : program.outputs()) {
     const Arg& a = args[o.value];
-    out.push_back(a.value ? handle(a.value)
-                          : TrackedTensor(apply_fill(
-                                name, {}, instrs[o.value].dtype, device,
-                                a.scalar)));
+    out.push_back(
+        a.value ? handle(a.value)
+                : TrackedTensor(apply_fill(name, {}, instrs[o.value].dtype,
+                                           device, a.scalar)));
   }
   return out;
 }

@@ -59,9 +59,10 @@ pointwise::ProgramPtr with_sums(const pointwise::ProgramPtr& program,
 
 // The outputs of `program` as values, given its leaves and slots; `space` is
 // the shape of the row axis' owner (used by row_index and row_length only).
-std::vector<TrackedTensor> instantiate(
-    const pointwise::Program& program, std::span<const TrackedTensor> leaves,
-    std::span<const Literal> slots, const Shape& space, const char* name,
-    CallSite site);
+std::vector<TrackedTensor> instantiate(const pointwise::Program& program,
+                                       std::span<const TrackedTensor> leaves,
+                                       std::span<const Literal> slots,
+                                       const Shape& space, const char* name,
+                                       CallSite site);
 
 }  // namespace jacquard::tape

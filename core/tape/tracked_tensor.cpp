@@ -32,7 +32,8 @@ Node* node_for_hooks(const TrackedTensor& t, const char* what) {
   if (v.bypassed.load())
     throw GraphError(std::string(what) + ": " + v.name + to_string(v.shape) +
                      " was already fused into results that were computed; "
-                     "call " + what + " before using the value");
+                     "call " +
+                     what + " before using the value");
   return v.node().get();
 }
 
@@ -79,8 +80,9 @@ Tensor TrackedTensor::data() const { return tape::force(*this, "data"); }
 
 TrackedTensor TrackedTensor::grad() const {
   Value& v = value_of(*this);
-  Node* node = v.cell ? v.cell->node.get() : v.written() ? v.node().get()
-                                                         : nullptr;
+  Node* node = v.cell        ? v.cell->node.get()
+               : v.written() ? v.node().get()
+                             : nullptr;
   Node::Extras* extras = node ? node->find_extras() : nullptr;
   if (!extras) return {};
   std::lock_guard lock(extras->mutex);
@@ -89,8 +91,9 @@ TrackedTensor TrackedTensor::grad() const {
 
 void TrackedTensor::clear_grad() const {
   Value& v = value_of(*this);
-  Node* node = v.cell ? v.cell->node.get() : v.written() ? v.node().get()
-                                                         : nullptr;
+  Node* node = v.cell        ? v.cell->node.get()
+               : v.written() ? v.node().get()
+                             : nullptr;
   Node::Extras* extras = node ? node->find_extras() : nullptr;
   if (!extras) return;
   Tensor gone;
@@ -100,7 +103,8 @@ void TrackedTensor::clear_grad() const {
 
 void TrackedTensor::set_grad(TrackedTensor grad) const {
   Value& v = value_of(*this);
-  if (!v.cell) throw GraphError("set_grad: only leaves (param) have a gradient");
+  if (!v.cell)
+    throw GraphError("set_grad: only leaves (param) have a gradient");
   Node& node = *v.cell->node;
   grad = cast(
       tape::checked_cotangent(std::move(grad), node, "set_grad", node.site),
@@ -136,9 +140,8 @@ void TrackedTensor::assign(const Tensor& tensor) const {
                      " does not fit the leaf's " +
                      std::string(name_of(v.dtype)));
   if (!(tensor.device() == v.device))
-    throw DeviceError("assign: the tensor is on " +
-                      to_string(tensor.device()) + ", the leaf on " +
-                      to_string(v.device));
+    throw DeviceError("assign: the tensor is on " + to_string(tensor.device()) +
+                      ", the leaf on " + to_string(v.device));
   tape::set_current(v, tensor);
 }
 
@@ -146,9 +149,9 @@ TrackedTensor param(Tensor tensor) {
   if (!is_floating(tensor.dtype()))
     throw DTypeError("param: a leaf must be floating, not " +
                      std::string(name_of(tensor.dtype())));
-  auto node = make_intrusive<Node>(tape::next_id(), "param", CallSite{},
-                                   tensor.shape(), tensor.dtype(),
-                                   tensor.device());
+  auto node =
+      make_intrusive<Node>(tape::next_id(), "param", CallSite{}, tensor.shape(),
+                           tensor.dtype(), tensor.device());
   node->leaf = true;
   auto cell = std::make_unique<Value::Cell>();
   cell->node = node;
@@ -163,9 +166,9 @@ TrackedTensor stop_gradient(Operand x) {
     return tape::apply("stop_gradient", tape::Op::stop_gradient, std::move(x));
   ValuePtr v = tape::snapshot(x.tensor(), "stop_gradient");
   if (v->written()) return TrackedTensor(v->tensor());
-  return tape::make_pending(
-      "stop_gradient", x.site(), tape::Op::stop_gradient, v->dtype, v->dtype,
-      v->device, tape::Arg{v, {}, tape::Arg::Kind::value}, {}, {});
+  return tape::make_pending("stop_gradient", x.site(), tape::Op::stop_gradient,
+                            v->dtype, v->dtype, v->device,
+                            tape::Arg{v, {}, tape::Arg::Kind::value}, {}, {});
 }
 
 TrackedTensor materialize(const TrackedTensor& x) {

@@ -113,7 +113,8 @@ class CellGuard {
 ValuePtr snapshot(const TrackedTensor& t, const char* op) {
   Value* v = t.value();
   if (!v)
-    throw GraphError(std::string(op) + ": an operand is undefined (a default-"
+    throw GraphError(std::string(op) +
+                     ": an operand is undefined (a default-"
                      "constructed TrackedTensor)");
   if (!v->cell) return ValuePtr(v);
   CellGuard guard(*v->cell);

@@ -107,8 +107,7 @@ void Walk::mark_paths(std::span<const NodePtr> targets) {
     if (Slot* s = slot_of(*t)) s->visited = s->target = true;
   for (auto s = slots_.rbegin(); s != slots_.rend(); ++s)
     for (int i = 0; i < s->node->edges.size() && !s->visited; ++i) {
-      const Slot* e =
-          s->node->edges[i] ? slot_of(*s->node->edges[i]) : nullptr;
+      const Slot* e = s->node->edges[i] ? slot_of(*s->node->edges[i]) : nullptr;
       s->visited = e && e->visited;
     }
 }
@@ -208,8 +207,7 @@ PullbackContext::Target PullbackContext::target(int i) {
   Node& to = *node_.edges[i];
   Walk::Slot& slot = *walk_.slot_of(to);
   if (slot.owned) return {slot.cotangent.data(), true};
-  Tensor fresh =
-      Tensor::empty(to.shape, collected_type(to.dtype), to.device);
+  Tensor fresh = Tensor::empty(to.shape, collected_type(to.dtype), to.device);
   const bool accumulate = slot.cotangent.defined();
   if (accumulate) compute_into(fresh, slot.cotangent, false, node_.name);
   slot.cotangent = TrackedTensor(fresh);

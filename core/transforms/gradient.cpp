@@ -26,19 +26,34 @@ TrackedTensor structural_zero(const Node& like) {
   return z;
 }
 
+// The seed of a single element, kept: a training step starts with no launch.
+Tensor one_of(DType dtype, Device device) {
+  struct Known {
+    DType dtype;
+    Device device;
+    Tensor one;
+  };
+  thread_local std::vector<Known> known;
+  for (const Known& k : known)
+    if (k.dtype == dtype && k.device == device) return k.one;
+  TrackedTensor one =
+      tape::apply_fill("seed", {}, dtype, device, tape::Literal{.f = 1});
+  known.push_back({dtype, device, one.data()});
+  return known.back().one;
+}
+
 // The cotangent to start from: checked, or 1 where y has one element.
 TrackedTensor seed_for(const Node& y, const TrackedTensor& seed,
                        const char* transform, CallSite site) {
-  if (seed.defined())
-    return tape::checked_cotangent(seed, y, transform, site);
+  if (seed.defined()) return tape::checked_cotangent(seed, y, transform, site);
   if (y.shape.numel() != 1)
     throw GraphError(std::string(transform) + ": " + y.name +
                      to_string(y.shape) +
                      " is not a single element; give a seed of its shape, or "
                      "reduce it (sum, mean) first");
-  return cast(tape::apply_fill("seed", y.shape, y.dtype, y.device,
-                               tape::Literal{.f = 1}),
-              is_half(y.dtype) ? DType::float32 : y.dtype);
+  const Tensor one =
+      one_of(is_half(y.dtype) ? DType::float32 : y.dtype, y.device);
+  return TrackedTensor(y.shape.rank() == 0 ? one : one.reshape(y.shape));
 }
 
 void keep_gradients(const std::vector<Walk::Result>& kept) {
@@ -141,8 +156,7 @@ TrackedTensor Level::enter(const TrackedTensor& x, int argument) {
     node->pullback =
         std::make_unique<tape::ClosurePullback<decltype(pass)>>(pass);
   }
-  TrackedTensor alias =
-      tape::handle(make_intrusive<Value>(v->tensor(), node));
+  TrackedTensor alias = tape::handle(make_intrusive<Value>(v->tensor(), node));
   state_->entered.push_back({identity, argument, alias});
   state_->order.push_back(std::move(node));
   return alias;

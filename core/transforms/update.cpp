@@ -39,8 +39,9 @@ void check_groups(const std::vector<Group>& groups, int outputs) {
                           to_string(first[0].device()) + " and " +
                           to_string(g[i].device()));
       if (static_cast<int>(i) < outputs && !g[i].is_leaf())
-        throw GraphError("update_in_place: what is written must be a leaf "
-                         "(param)");
+        throw GraphError(
+            "update_in_place: what is written must be a leaf "
+            "(param)");
     }
   }
 }
@@ -59,9 +60,9 @@ Tensor writable(const TrackedTensor& leaf) {
     tape::set_current(cell, t.contiguous());
   } else {
     auto storage = impl->storage->make_writable(t.stream(), 0);
-    tape::set_current(cell, TensorImpl::make(std::move(storage), t.shape(),
-                                             t.strides(), impl->offset,
-                                             t.dtype()));
+    tape::set_current(
+        cell, TensorImpl::make(std::move(storage), t.shape(), t.strides(),
+                               impl->offset, t.dtype()));
   }
   return tape::snapshot(leaf, "update_in_place")->tensor();
 }
@@ -96,8 +97,8 @@ Traced trace(const Group& group, int outputs, const UpdateRule& f) {
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (!(results[i].shape() == group[0].shape()) ||
         results[i].dtype() != group[i].dtype())
-      throw ShapeError("update_in_place: result " + std::to_string(i) +
-                       " is " + std::string(name_of(results[i].dtype())) +
+      throw ShapeError("update_in_place: result " + std::to_string(i) + " is " +
+                       std::string(name_of(results[i].dtype())) +
                        to_string(results[i].shape()) + ", the tensor is " +
                        std::string(name_of(group[i].dtype())) +
                        to_string(group[i].shape()));
@@ -110,8 +111,9 @@ Traced trace(const Group& group, int outputs, const UpdateRule& f) {
     std::size_t k = 0;
     while (k < stand_ins.size() && stand_ins[k].value() != leaf.get()) ++k;
     if (k == stand_ins.size())
-      throw GraphError("update_in_place: the rule may use its tensors, "
-                       "elementwise operations and host scalars only");
+      throw GraphError(
+          "update_in_place: the rule may use its tensors, "
+          "elementwise operations and host scalars only");
     t.leaf_of.push_back(k);
   }
   t.program = tape::program_of(region.code);
@@ -143,8 +145,8 @@ void update_in_place(const std::vector<Group>& groups, int outputs,
       targets[g].push_back(tape::bind_output(
           tensors[static_cast<std::size_t>(i)], space, space, false));
     stream = tensors[0].stream();
-    work.push_back({traced.program.get(), space, leaves[g], traced.slots,
-                    targets[g]});
+    work.push_back(
+        {traced.program.get(), space, leaves[g], traced.slots, targets[g]});
     for (Tensor& t : tensors) held.push_back(std::move(t));
   }
   backend::launch_list("update_in_place", work, stream);

@@ -72,18 +72,33 @@ class BoxRunner {
       s_.pointers[v] = base_ + p_.home[v] * reg;
     s_.pointers.back() = nullptr;
     if (s_.launch == l_.id) return;
-    for (const SplatSource& splat : p_.splats) {
-      const backend::Scalar value = splat.is_slot ? l_.slots[splat.index]
-                                                  : p_.constants[splat.index];
-      splat_scalar(value, splat.dtype, s_.pointers[splat.value],
-                   count_of(l_.capacity));
-    }
+    for (const FixedPlan& f : p_.fixed)
+      fill_fixed(f, s_.pointers[f.value]);
     for (const LeafState& leaf : l_.leaves)
       if (leaf.splat)
         k_.load[static_cast<int>(leaf.dtype)](leaf.data, 0,
                                               s_.pointers[leaf.value],
                                               count_of(l_.capacity));
     s_.launch = l_.id;
+  }
+
+  void fill_fixed(const FixedPlan& f, void* to) const {
+    const std::size_t n = count_of(l_.capacity);
+    if (f.op == Op::row_index) {
+      for (std::int64_t i = 0; i < l_.capacity; ++i)
+        static_cast<std::int64_t*>(to)[i] = i % l_.cols;
+      return;
+    }
+    backend::Scalar value;
+    if (f.op == Op::slot)
+      value = l_.slots[f.index];
+    else if (f.op == Op::constant)
+      value = p_.constants[f.index];
+    else if (is_floating(f.dtype))
+      value.f = static_cast<double>(l_.cols);
+    else
+      value.i = l_.cols;
+    splat_scalar(value, f.dtype, to, n);
   }
 
   std::int64_t start(const PerAxis& stride) const {
@@ -152,6 +167,11 @@ class BoxRunner {
     const auto bytes = static_cast<std::int64_t>(size_of(leaf.dtype));
     const std::int64_t reg = register_bytes(leaf.dtype);
     const char* last = leaf.data;
+    if (leaf.narrow && rows_ == 1) {
+      load(leaf.data + w.offset * bytes, 0, to, count_of(kPad));
+      w.advance_all(n_);
+      return;
+    }
     w.runs(n_, [&](std::int64_t done, std::int64_t offset, std::int64_t stride,
                    std::int64_t count) {
       load(leaf.data + offset * bytes, stride, to + done * reg,

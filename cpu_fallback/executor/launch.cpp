@@ -77,6 +77,7 @@ void Launch::bind_leaves(std::span<const backend::Binding> bindings) {
     l.data = static_cast<const char*>(bindings[i].data);
     l.in_place = l.op == Op::load && !is_half(l.dtype);
     l.overread = true;
+    l.narrow = p.narrow;
     l.splat = l.op == Op::load;
     if (l.op == Op::uniform || l.op == Op::normal) {
       l.seed = static_cast<std::uint64_t>(slots[p.leaf.seed_slot].i);

@@ -32,6 +32,7 @@ struct LeafState {
   bool splat;     // the same element everywhere
   bool in_place;  // may be read where it is
   bool overread;  // … and a little beyond the tile
+  bool narrow;    // see LeafPlan
   const char* data;
   std::uint64_t seed, offset;
   PerAxis stride;

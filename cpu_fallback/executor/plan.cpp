@@ -71,8 +71,12 @@ class Compiler {
  private:
   const Instr& instr(Ref r) const { return code_.instrs[r]; }
   int count() const { return static_cast<int>(code_.instrs.size()); }
+  static bool is_fixed(Op op) {
+    return op == Op::slot || op == Op::constant || op == Op::row_index ||
+           op == Op::row_length;
+  }
   bool is_source(Ref r) const {
-    return is_leaf(instr(r).op);
+    return is_leaf(instr(r).op) || is_fixed(instr(r).op);
   }
 
   // Instructions that move nothing, and second readers of one leaf or slot.
@@ -101,13 +105,14 @@ class Compiler {
 
   void collect_leaves() {
     for (const auto& leaf : code_.leaves)
-      plan_.leaves.push_back({none(), leaf, -1});
+      plan_.leaves.push_back({none(), leaf, -1, false});
     for (int i = 0; i < count(); ++i) {
       const Ref r = static_cast<Ref>(i);
       const Instr& in = instr(r);
-      if (alias_[r] != r || !is_leaf(in.op)) continue;
-      if (in.op == Op::slot || in.op == Op::constant) {
-        plan_.splats.push_back({r, in.op == Op::slot, in.imm, in.dtype});
+      if (is_row(in.op)) plan_.rows = true;
+      if (alias_[r] != r || !is_source(r)) continue;
+      if (is_fixed(in.op)) {
+        plan_.fixed.push_back({r, in.op, in.imm, in.dtype});
       } else {
         plan_.leaves[in.imm].value = r;
         plan_.cost += cost_of(in.op, in.dtype);
@@ -128,7 +133,6 @@ class Compiler {
       made_by_[r] = static_cast<int>(plan_.steps.size());
       plan_.steps.push_back(step(r));
       plan_.cost += cost_of(instr(r).op, instr(r).dtype);
-      if (is_row(instr(r).op)) plan_.rows = true;
       for (const Ref a : instr(r).args)
         if (a != kNoRef) touch(alias_[a], made_by_[r]);
     }
@@ -201,18 +205,23 @@ class Compiler {
     }
   }
 
-  // A value that only once-a-row outputs and other such values use.
+  // Values of which only the first place of each row is read: by once-a-row
+  // outputs, by other such values, as the row value of a row operation.
   void find_narrow() {
-    std::vector<bool> wide(code_.instrs.size());
-    for (const auto& out : code_.outputs)
-      if (!out.once_a_row) wide[alias_[out.value]] = true;
+    std::vector<bool> wide(code_.instrs.size() + 1);
+    for (const auto& o : plan_.outputs)
+      if (!o.once_a_row) wide[o.value] = true;
     for (std::size_t i = plan_.steps.size(); i-- > 0;) {
       Step& s = plan_.steps[i];
       s.narrow = s.kind == Step::Kind::tile && !wide[s.out];
       if (s.narrow) continue;
-      for (const std::uint16_t v : {s.a, s.b, s.c})
-        if (v != none()) wide[v] = true;
+      const Op op = instr(s.out).op;
+      wide[s.a] = true;
+      if (op != Op::row_pick && op != Op::row_normalize) wide[s.b] = true;
+      if (op != Op::row_normalize_vjp) wide[s.c] = true;
     }
+    for (auto& l : plan_.leaves)
+      l.narrow = l.value != none() && !wide[l.value];
   }
 
   void assign_registers() {
@@ -230,7 +239,7 @@ class Compiler {
     };
     for (const auto& l : plan_.leaves)
       if (l.value != none()) own(l.value);
-    for (const auto& s : plan_.splats) own(s.value);
+    for (const auto& f : plan_.fixed) own(f.value);
     const int shared = next;
 
     std::vector<std::uint16_t> idle;

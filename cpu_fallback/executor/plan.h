@@ -23,7 +23,7 @@ using pointwise::Reduction;
 inline constexpr std::int64_t kTile = 256;
 
 struct Step {
-  enum class Kind : std::uint8_t { tile, row, row_index, row_length };
+  enum class Kind : std::uint8_t { tile, row };
   Kind kind = Kind::tile;
   DType dtype = DType::float32;  // of the result
   bool narrow = false;           // needs only the first place of each row
@@ -34,11 +34,12 @@ struct Step {
   TileFn round = nullptr;  // half types
 };
 
-// A value that is the same at each place of the launch.
-struct SplatSource {
+// A value whose register is filled once for all tiles of a launch: a slot, a
+// constant, row_index or row_length.
+struct FixedPlan {
   std::uint16_t value;
-  bool is_slot;
-  std::uint16_t index;
+  Op op;
+  std::uint16_t index;  // of the slot or constant
   DType dtype;
 };
 
@@ -47,6 +48,7 @@ struct LeafPlan {
   pointwise::Leaf leaf;
   int last_use;  // number of the last step that reads it; kAlways: an output
   static constexpr int kAlways = 1 << 30;
+  bool narrow = false;  // read only at the first place of each row
 };
 
 struct OutputPlan {
@@ -62,7 +64,7 @@ struct OutputPlan {
 
 struct Plan {
   std::vector<Step> steps;
-  std::vector<SplatSource> splats;
+  std::vector<FixedPlan> fixed;
   std::vector<pointwise::Literal> constants;
   std::vector<LeafPlan> leaves;
   std::vector<OutputPlan> outputs;

@@ -114,10 +114,10 @@ bool run_tiny(const Plan& plan, const backend::ProgramLaunch& launch) {
   ptr[none] = nullptr;
 
   const std::size_t padded = (n + kPad - 1) / kPad * kPad;
-  for (const SplatSource& splat : plan.splats)
-    splat_scalar(splat.is_slot ? launch.slots[splat.index]
-                               : plan.constants[splat.index],
-                 splat.dtype, ptr[splat.value], padded);
+  for (const FixedPlan& f : plan.fixed)
+    splat_scalar(f.op == Op::slot ? launch.slots[f.index]
+                                  : plan.constants[f.index],
+                 f.dtype, ptr[f.value], padded);
   for (std::size_t i = 0; i < plan.leaves.size(); ++i)
     if (plan.leaves[i].value != none)
       load_leaf(plan.leaves[i], launch.leaves[i], launch,

@@ -61,6 +61,11 @@ struct Walk {
     }
   }
 
+  // Any n up to the end.
+  void advance_all(std::int64_t n) {
+    runs(n, [](std::int64_t, std::int64_t, std::int64_t, std::int64_t) {});
+  }
+
   // From the beginning to element n.
   void skip(std::int64_t n) {
     for (int a = rank - 1; a >= 0; --a) {

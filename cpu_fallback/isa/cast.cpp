@@ -1,7 +1,7 @@
 // Casts between register forms, and rounding to the half types.
 #include "cpu_fallback/isa/half.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 // Vectors of equal lane count; N is that of the wider type's pack.
@@ -103,4 +103,4 @@ void fill_casts(KernelTable& table) {
   table.round_bfloat = &cast_to_half<float, round_to_bfloat16>;
 }
 
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

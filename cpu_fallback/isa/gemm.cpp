@@ -6,7 +6,7 @@
 
 #include "cpu_fallback/isa/level.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 using Eigen::Dynamic;
@@ -57,4 +57,4 @@ void gemm_f64(std::int64_t m, std::int64_t n, std::int64_t k, const double* a,
 
 void fill_gemm(KernelTable& table) { table.gemm_f64 = &gemm_f64; }
 
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

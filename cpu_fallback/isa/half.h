@@ -4,7 +4,7 @@
 
 #include "cpu_fallback/isa/pack_math.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 using HalfBits = Raw<std::uint16_t, F32::lanes>;
@@ -78,4 +78,4 @@ JACQUARD_INLINE HalfBits to_float16(F32 x) {
 #endif
 
 }  // namespace
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

@@ -11,7 +11,7 @@
 #error "compiled once per level, with -DJACQUARD_ISA_LEVEL=<namespace>"
 #endif
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 
 void fill_pointwise_f32(KernelTable& table);
 void fill_pointwise_f64(KernelTable& table);
@@ -23,4 +23,4 @@ void fill_rows(KernelTable& table);
 void fill_random(KernelTable& table);
 void fill_gemm(KernelTable& table);
 
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

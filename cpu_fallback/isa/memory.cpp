@@ -1,7 +1,7 @@
 // Loads and stores: memory to register form and back.
 #include "cpu_fallback/isa/half.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 // How a dtype lies in memory, and as a tile.
@@ -240,4 +240,4 @@ void fill_memory(KernelTable& table) {
   table.fence = &fence;
 }
 
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

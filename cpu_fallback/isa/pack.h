@@ -27,7 +27,7 @@
 
 #define JACQUARD_INLINE inline __attribute__((always_inline))
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 #include "core/pointwise/scalar_basics.h"
@@ -272,6 +272,16 @@ JACQUARD_INLINE void store_partial(Pack<T> p, T* to, int n) {
   for (int i = 0; i < n; ++i) to[i] = x[i];
 }
 
+// The first n lanes; 0 in the others.
+template <class T>
+JACQUARD_INLINE Pack<T> keep_first(Pack<T> p, std::size_t n) {
+  using S = typename Pack<T>::S;
+  Raw<S> lane;
+  for (int i = 0; i < Pack<T>::lanes; ++i) lane[i] = i;
+  const Mask<S> kept = Pack<S>(lane) < Pack<S>(static_cast<S>(n));
+  return select(kept, p, Pack<T>(T(0)));
+}
+
 // Bools of as many bytes as a pack has lanes, to a mask and back.
 template <class S>
 JACQUARD_INLINE Mask<S> load_mask(const std::uint8_t* from) {
@@ -382,6 +392,6 @@ JACQUARD_INLINE unsigned mask_bits(Mask<S> m) {
 }
 
 }  // namespace
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL
 
 #include "cpu_fallback/isa/pack_math.h"

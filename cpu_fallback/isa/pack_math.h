@@ -33,7 +33,7 @@
 #define JACQUARD_MV2_F64(name) _ZGVbN2vv_##name
 #endif
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 typedef float MvF32 __attribute__((vector_size(JACQUARD_PACK_BYTES)));
 typedef double MvF64 __attribute__((vector_size(JACQUARD_PACK_BYTES)));
 #define JACQUARD_DECLARE(name)        \
@@ -47,10 +47,10 @@ JACQUARD_ELEMENTARY(JACQUARD_DECLARE, JACQUARD_DECLARE2)
 }
 #undef JACQUARD_DECLARE
 #undef JACQUARD_DECLARE2
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL
 #endif
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 #if JACQUARD_PACK_BYTES == 64
@@ -233,4 +233,4 @@ JACQUARD_INLINE Pack<T> lib_fmod(Pack<T> a, Pack<T> b) {
 }
 
 }  // namespace
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

@@ -4,7 +4,7 @@
 
 #include "cpu_fallback/isa/pack.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 #include "core/pointwise/scalar_functions.h"
@@ -128,4 +128,4 @@ void fill_integer(KernelTable& table, DType dtype) {
 }
 
 }  // namespace
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

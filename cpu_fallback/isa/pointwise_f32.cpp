@@ -1,6 +1,6 @@
 #include "cpu_fallback/isa/pointwise.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 
 void fill_pointwise_f32(KernelTable& table) {
   fill_floating<float>(table, DType::float32);
@@ -11,4 +11,4 @@ void fill_pointwise_f32(KernelTable& table) {
   }
 }
 
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

@@ -1,6 +1,6 @@
 #include "cpu_fallback/isa/pointwise.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 void fill_bool(KernelTable& table) {
@@ -36,4 +36,4 @@ void fill_pointwise_int(KernelTable& table) {
   fill_bool(table);
 }
 
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

@@ -2,7 +2,7 @@
 #include "cpu_fallback/isa/half.h"
 #include "cpu_fallback/isa/pointwise.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 // A pack of 64-bit lanes of which the lower half is a word.
@@ -238,4 +238,4 @@ void fill_random(KernelTable& table) {
   set(table.normal, DType::float64, &random<Normal, double, Whole>);
 }
 
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

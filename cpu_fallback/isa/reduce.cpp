@@ -1,7 +1,7 @@
 // fold and combine: reductions of tiles.
 #include "cpu_fallback/isa/pointwise.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 using pointwise::Reduction;
@@ -137,4 +137,4 @@ void fill_reductions(KernelTable& table) {
   fill_order<std::uint8_t>(table, DType::bool_);
 }
 
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

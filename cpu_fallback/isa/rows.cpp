@@ -2,7 +2,7 @@
 // partial pack, so that the arithmetic depends on the number of columns alone.
 #include "cpu_fallback/isa/pointwise.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 using pointwise::Op;
@@ -186,12 +186,19 @@ void row_pick(const void* a, const void* b, const void*, void* out,
   }
 }
 
+// exp(x − m) of a pack of a row. Beyond the row it is exp of an element of the
+// row, which takes no slow path, and counts as 0.
+template <class T>
+JACQUARD_INLINE Pack<T> exp_some(const T* x, std::size_t i, std::size_t n,
+                                 Pack<T> m) {
+  if (n == Pack<T>::lanes) return lib_exp(Pack<T>::load(x + i) - m);
+  return keep_first(lib_exp(load_some(x + i, n, x[i]) - m), n);
+}
 template <class T>
 JACQUARD_INLINE T sum_exp(const T* x, T shift, std::size_t cols) {
   const Pack<T> m(shift);
   return sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
-    // exp(−∞) = 0 beyond the row.
-    return lib_exp(load_some(x + i, n, -T(__builtin_inff())) - m);
+    return exp_some(x, i, n, m);
   });
 }
 template <class T>
@@ -222,10 +229,8 @@ void row_softmax(const void* a, const void* b, const void* c, void* out,
         using V = Pack<T>;
         const T max = extreme_row<T, false>(x, cols);
         const V m(max);
-        // A row with an infinite maximum is NaN, also in a partial pack.
-        const T rest = max - max == T(0) ? -T(__builtin_inff()) : max;
         const T sum = sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
-          const V e = lib_exp(load_some(x + i, n, rest) - m);
+          const V e = exp_some(x, i, n, m);
           store_some(e, to + i, n);
           return e;
         });
@@ -346,4 +351,4 @@ void fill_rows(KernelTable& table) {
       &row_pick<std::uint8_t>;
 }
 
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

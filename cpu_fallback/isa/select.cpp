@@ -6,7 +6,7 @@
 #include "cpu_fallback/isa/tables.h"
 #include "jacquard/error.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 namespace {
 
 const KernelTable* level_named(const RunnableTables& all, const char* name) {
@@ -69,4 +69,4 @@ const KernelTable& kernels() {
   return chosen;
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

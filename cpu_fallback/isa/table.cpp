@@ -1,7 +1,7 @@
 #include "cpu_fallback/isa/level.h"
 #include "cpu_fallback/isa/tables.h"
 
-namespace jacquard::cpu::JACQUARD_ISA_LEVEL {
+namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 KernelTable make_table() {
@@ -26,4 +26,4 @@ const KernelTable& table() {
   return instance;
 }
 
-}  // namespace jacquard::cpu::JACQUARD_ISA_LEVEL
+}  // namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL

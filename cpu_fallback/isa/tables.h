@@ -2,8 +2,9 @@
 #pragma once
 
 #include "cpu_fallback/isa/kernel_table.h"
+#include "jacquard/export.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 
 // One table() a level, defined in the level's own objects (table.cpp).
 #if defined(__x86_64__)
@@ -27,6 +28,6 @@ struct RunnableTables {
   const KernelTable* tables[3];
   int count;
 };
-RunnableTables runnable_tables();
+JACQUARD_API RunnableTables runnable_tables();
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

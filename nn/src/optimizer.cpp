@@ -44,7 +44,7 @@ void Optimizer::make_state(const std::vector<TrackedTensor>& params) {
     const TensorOptions options{compute_type(p.dtype()), p.device()};
     auto& buffers = state.emplace_back();
     for (int i = 0; i < buffers_; ++i)
-      buffers.push_back(zeros(p.shape(), options).data().clone());
+      buffers.push_back(param(zeros(p.shape(), options)));
   }
   state_ = std::move(state);
   known_ = std::move(now);

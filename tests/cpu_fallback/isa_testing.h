@@ -13,7 +13,7 @@
 
 #include "cpu_fallback/isa/tables.h"
 
-namespace jacquard::cpu {
+namespace jacquard::cpu_fallback {
 
 // A tile buffer of n elements, accessible up to whole quanta.
 template <class T>
@@ -75,4 +75,4 @@ double ulp_error(T y, long double exact, double floor = 0) {
   return static_cast<double>(std::fabs(value - exact) / ulp);
 }
 
-}  // namespace jacquard::cpu
+}  // namespace jacquard::cpu_fallback

@@ -120,9 +120,12 @@ template <class F, class... Args>
 auto run_level(Level& level, F&& f, const std::tuple<Args...>& args) {
   std::vector<TrackedTensor> entered;
   int argument = 0;
+  const auto enter = [&](const auto& a) {
+    return enter_all(level, a, argument++, entered);
+  };
   auto inside = std::apply(
       [&](const auto&... a) {
-        return std::tuple<Args...>{enter_all(level, a, argument++, entered)...};
+        return std::tuple<Args...>{enter(a)...};
       },
       args);
   auto y = std::apply(std::forward<F>(f), inside);

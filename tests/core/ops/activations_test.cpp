@@ -157,6 +157,12 @@ TEST(Activations, TakeTensorsAsParameters) {
   const TrackedTensor y = leaky_relu(f64({kInf, -2}), slope_parameter);
   backward(y, ones_like(y));
   EXPECT_EQ(slope_parameter.grad().item<double>(), -2);
+  for (auto* f : {elu, celu}) {
+    const TrackedTensor alpha = param(f64({0.5}));
+    const TrackedTensor z = f(f64({1e4, kInf}), alpha);
+    backward(z, ones_like(z));
+    EXPECT_EQ(alpha.grad().item<double>(), 0);
+  }
 }
 
 TEST(Activations, RejectADivisorOfZero) {

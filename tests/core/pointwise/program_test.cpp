@@ -212,9 +212,9 @@ TEST(Folding, RoundsAsTheDtypeDoes) {
                         d.constant(0.2, DType::float64)),
             "%0:f64 = constant 0.30000000000000004\nstore %0\n");
   Source h;
-  EXPECT_EQ(
-      text(h, h.constant(2048, DType::float16) + h.constant(1, DType::float16)),
-      "%0:f16 = constant 2048\nstore %0\n");
+  const Expr one = h.constant(1, DType::float16);
+  EXPECT_EQ(text(h, h.constant(2048, DType::float16) + one + one),
+            "%0:f16 = constant 2048\nstore %0\n");
 }
 
 TEST(Folding, KeepsSpecialValues) {

@@ -118,7 +118,7 @@ Inputs special_inputs() {
       const double v = kSpecial[leaf % 2 ? e / 11 : e % 11];
       in.leaves.back().push_back(
           kTypes[leaf] == DType::bool_     ? e % 2
-          : kTypes[leaf] == DType::int32   ? e * 40000000 % 2147483647 - 3
+          : kTypes[leaf] == DType::int32   ? e * 17000000 - 3
           : kTypes[leaf] == DType::float16 ? (std::fabs(v) == 1e30f ? 3 : v)
                                            : v);
     }

@@ -266,9 +266,8 @@ TEST(Gradient, SeveralArgumentsAndUnusedOnes) {
 
 TEST(Gradient, OfACapturedCopyIsAnError) {
   TrackedTensor x = param(f64({2}));
-  EXPECT_THROW(
-      gradient([&](const TrackedTensor&) { return x * x; }, f64({1})),
-      GraphError);
+  EXPECT_THROW(gradient([&](const TrackedTensor&) { return x * x; }, f64({1})),
+               GraphError);
   EXPECT_THROW(gradient([](const TrackedTensor& v) { return v; }, f64({1, 2})),
                GraphError);
 }
@@ -293,8 +292,8 @@ TEST(Gradient, LevelsAreNotConfused) {
 TEST(Gradient, OfAGradientInABackward) {
   TrackedTensor x = param(f64({2}));
   auto [value, g] = withgradient_options(
-      {.create_graph = true},
-      [](const TrackedTensor& v) { return v * v * v; }, x);
+      {.create_graph = true}, [](const TrackedTensor& v) { return v * v * v; },
+      x);
   EXPECT_EQ(value.item<double>(), 8);
   backward(g);
   EXPECT_EQ(grad_of(x), (Doubles{12}));
@@ -316,8 +315,8 @@ TEST(Gradient, OfATiedParameterIsOneTotal) {
 }
 
 TEST(Pullback, CanBeCalledAgain) {
-  auto [y, back] = pullback(
-      [](const TrackedTensor& x) { return x * x; }, f64({1, 2}));
+  auto [y, back] =
+      pullback([](const TrackedTensor& x) { return x * x; }, f64({1, 2}));
   EXPECT_EQ(y.to_host<double>(), (Doubles{1, 4}));
   EXPECT_EQ(back(f64({1, 0})).to_host<double>(), (Doubles{2, 0}));
   EXPECT_EQ(back(f64({0, 1})).to_host<double>(), (Doubles{0, 4}));
@@ -388,9 +387,9 @@ TEST(Threads, BuildAndReverseTheirOwnGraphs) {
   for (int t = 0; t < 4; ++t)
     for (int i = 0; i < 3; ++i) {
       const double x = i + 1, y = std::tanh(x);
-      EXPECT_NEAR(results[static_cast<std::size_t>(t)]
-                         [static_cast<std::size_t>(i)],
-                  t * x * (1 - y * y), 1e-12);
+      EXPECT_NEAR(
+          results[static_cast<std::size_t>(t)][static_cast<std::size_t>(i)],
+          t * x * (1 - y * y), 1e-12);
     }
 }
 
