@@ -97,10 +97,12 @@ Shape shape_of_result(const char* name, const Arg* args) {
 struct Traits {
   RegionSize size{1, 0};
   bool heavy = false, row = false, leads = false;
+  bool exact = true;  // the instructions of `size` are, not only bounded
 };
 
 Traits traits_of(const Arg* args) {
   Traits t;
+  int pending = 0;
   for (int i = 0; i < 3; ++i) {
     const Value* a = args[i].value.get();
     if (!a) continue;
@@ -109,6 +111,7 @@ Traits traits_of(const Arg* args) {
       ++t.size.leaves;
       continue;
     }
+    t.exact = a->exact_weight && ++pending == 1;
     t.size.instructions += a->weight;
     t.size.leaves += a->leaf_weight;
     t.heavy = t.heavy || a->heavy;
@@ -128,9 +131,12 @@ Traits bounded_traits(const Arg* args) {
   for (;;) {
     Traits t = traits_of(args);
     if (!too_large(t.size)) return t;
-    t.size = measure(args);
-    ++t.size.instructions;
-    if (!too_large(t.size)) return t;
+    if (!t.exact || t.size.instructions <= kMaxInstructions) {
+      t.size = measure(args);
+      ++t.size.instructions;
+      t.exact = true;
+      if (!too_large(t.size)) return t;
+    }
     Value* heaviest = nullptr;
     for (int i = 0; i < 3; ++i) {
       Value* a = args[i].value.get();
@@ -154,6 +160,7 @@ ValuePtr make_value(const char* name, CallSite site, const Shape& shape,
   v->heavy = !light || traits.heavy;
   v->has_row = traits.row;
   v->leads_to_tracked = traits.leads;
+  v->exact_weight = traits.exact;
   v->weight = static_cast<std::uint16_t>(traits.size.instructions);
   v->leaf_weight = static_cast<std::uint16_t>(traits.size.leaves);
   return v;

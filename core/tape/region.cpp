@@ -16,21 +16,20 @@ using backend::Binding;
 using backend::OutputBinding;
 
 // The index space that a pending value is computed over, before row
-// operations widen it.
-Shape space_of(const Value& v) {
-  Expression e;
-  if (v.expression(e) && e.reduction != Reduction::store)
-    return e.args[0].value->shape;
-  return v.shape;
-}
+// operations widen it, and the result's shape in it: reduced axes kept as 1.
+struct Spaces {
+  Shape space, result;
+};
 
-// The result's shape with reduced axes kept as 1.
-Shape result_over_space(const Value& v) {
-  Expression e;
-  if (!v.expression(e) || e.reduction == Reduction::store) return v.shape;
-  Shape s = e.args[0].value->shape;
-  for (int i = 0; i < s.rank(); ++i)
-    if (e.axes >> i & 1) s[i] = 1;
+Spaces spaces_of(Value& v) {
+  Spaces s{v.shape, v.shape};
+  if (v.reduction == Reduction::store) return s;
+  const Expression* e = v.pin();
+  if (!e) return s;
+  s.space = s.result = e->args[0].value->shape;
+  for (int i = 0; i < s.space.rank(); ++i)
+    if (e->axes >> i & 1) s.result[i] = 1;
+  v.unpin();
   return s;
 }
 
@@ -43,7 +42,7 @@ struct Buffers {
 
 void bind_leaves(const RegionBuilder& region, std::vector<Binding>& out) {
   out.clear();
-  for (const ValuePtr& v : region.leaves)
+  for (const Value* v : region.leaves)
     out.push_back(v->written()
                       ? bind(v->tensor(), region.space)
                       : bind_virtual(v->shape, v->dtype, region.space));
@@ -73,15 +72,15 @@ NodePtr make_node(Value& v, const RegionBuilder& region,
 
 // Marks what other values will not find on the tape any more.
 void mark_inside(const RegionBuilder& region, const Value& root) {
-  for (const ValuePtr& v : region.inside) {
-    if (v.get() == &root) continue;
+  for (Value* v : region.inside) {
+    if (v == &root) continue;
     v->inlined.store(true, std::memory_order_relaxed);
     if (root.tracked && v->tracked)
       v->bypassed.store(true, std::memory_order_relaxed);
   }
 }
 
-void publish_all(std::vector<ValuePtr>& wanted, const RegionBuilder& region,
+void publish_all(std::span<Value* const> wanted, const RegionBuilder& region,
                  const pointwise::ProgramPtr& program, const Buffers& buffers) {
   if (wanted.size() == 1) {
     Value& v = *wanted[0];
@@ -94,18 +93,14 @@ void publish_all(std::vector<ValuePtr>& wanted, const RegionBuilder& region,
     return;
   }
   std::vector<std::size_t> order(wanted.size());
-  std::vector<Value*> stops;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    order[i] = i;
-    stops.push_back(wanted[i].get());
-  }
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::ranges::sort(order, {}, [&](std::size_t i) { return wanted[i]->id; });
-  thread_local RegionBuilder part;
+  RegionBuilder part;
   for (std::size_t i : order) {
     Value& v = *wanted[i];
     NodePtr node;
     if (v.tracked) {
-      part.begin(space_of(v), stops);
+      part.begin(spaces_of(v).space, wanted);
       if (!part.add_output(v)) continue;
       part.finish();
       node = make_node(v, part, program_of(part.code), buffers.over_space[i],
@@ -114,81 +109,118 @@ void publish_all(std::vector<ValuePtr>& wanted, const RegionBuilder& region,
     }
     v.publish(buffers.tensors[i], std::move(node));
   }
-  part.begin({}, {});
 }
 
-// One launch for values over one space.
-void run_group(std::vector<ValuePtr>& wanted) {
-  thread_local RegionBuilder region;
-  thread_local Buffers buffers;
-  region.begin(space_of(*wanted[0]), {});
-  std::erase_if(wanted,
-                [&](const ValuePtr& v) { return !region.add_output(*v); });
-  if (wanted.empty()) return;
-  if (wanted.size() > 1 && region.leaves.size() > kMaxLeaves) {
-    for (const ValuePtr& v : wanted) {
-      std::vector<ValuePtr> alone{v};
-      run_group(alone);
-    }
-    return;
-  }
-  for (const ValuePtr& v : std::vector<ValuePtr>(region.repeated)) {
+// Values of earlier regions' insides that this one computes as well are
+// written along.
+void add_repeated(RegionBuilder& region, std::vector<Value*>& wanted) {
+  const std::size_t n = region.repeated.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    Value* v = region.repeated[i];
     if (std::ranges::find(wanted, v) != wanted.end()) continue;
     region.output(region.add_value(*v), Reduction::store, false);
     wanted.push_back(v);
   }
-  region.finish();
-  const pointwise::ProgramPtr program = program_of(region.code);
+}
+
+void bind_outputs(std::span<Value* const> wanted, const RegionBuilder& region,
+                  Buffers& buffers) {
   buffers.outputs.clear();
   buffers.tensors.clear();
   buffers.over_space.clear();
-  try {
-    for (const ValuePtr& v : wanted) {
-      buffers.tensors.push_back(Tensor::empty(v->shape, v->dtype, v->device));
-      buffers.over_space.push_back(result_over_space(*v));
-      buffers.outputs.push_back(bind_output(buffers.tensors.back(),
-                                            buffers.over_space.back(),
-                                            region.space, false));
-    }
-    bind_leaves(region, buffers.leaves);
-    backend::launch(wanted[0]->name,
-                    {program.get(), region.space, buffers.leaves, region.slots,
-                     buffers.outputs},
-                    buffers.tensors[0].stream());
-  } catch (const Error&) {
-    rethrow_with_site(*wanted[0]);
+  for (Value* v : wanted) {
+    buffers.tensors.push_back(Tensor::empty(v->shape, v->dtype, v->device));
+    buffers.over_space.push_back(spaces_of(*v).result);
+    buffers.outputs.push_back(bind_output(buffers.tensors.back(),
+                                          buffers.over_space.back(),
+                                          region.space, false));
   }
-  publish_all(wanted, region, program, buffers);
-  buffers.tensors.clear();
-  region.begin({}, {});
+}
+
+// Memory of a launch's making that is used again by the next.
+struct Workshop {
+  RegionBuilder region;
+  Buffers buffers;
+  std::vector<Value*> wanted;
+
+  void clear() {
+    region.release();
+    buffers.tensors.clear();
+    wanted.clear();
+  }
+};
+
+Workshop& workshop() {
+  thread_local Workshop w;
+  return w;
+}
+
+// One launch for the values in the workshop, all over one space.
+void run_group(Workshop& w) {
+  w.region.begin(spaces_of(*w.wanted[0]).space, {});
+  std::erase_if(w.wanted, [&](Value* v) { return !w.region.add_output(*v); });
+  if (w.wanted.empty()) return;
+  if (w.wanted.size() > 1 && w.region.leaves.size() > kMaxLeaves) {
+    const std::vector<Value*> all = w.wanted;
+    for (Value* v : all) {
+      w.wanted.assign(1, v);
+      run_group(w);
+    }
+    return;
+  }
+  add_repeated(w.region, w.wanted);
+  w.region.finish();
+  const pointwise::ProgramPtr program = program_of(w.region.code);
+  try {
+    bind_outputs(w.wanted, w.region, w.buffers);
+    bind_leaves(w.region, w.buffers.leaves);
+    backend::launch(w.wanted[0]->name,
+                    {program.get(), w.region.space, w.buffers.leaves,
+                     w.region.slots, w.buffers.outputs},
+                    w.buffers.tensors[0].stream());
+  } catch (const Error&) {
+    rethrow_with_site(*w.wanted[0]);
+  }
+  publish_all(w.wanted, w.region, program, w.buffers);
+}
+
+void run_workshop(Workshop& w) {
+  try {
+    run_group(w);
+  } catch (...) {
+    w.clear();
+    throw;
+  }
+  w.clear();
 }
 
 }  // namespace
 
 const Tensor& force(Value& value) {
   if (!value.written()) {
-    std::vector<ValuePtr> alone{ValuePtr(&value)};
-    run_group(alone);
+    Workshop& w = workshop();
+    w.wanted.assign(1, &value);
+    run_workshop(w);
   }
   return value.tensor();
 }
 
 void force(std::span<Value* const> values) {
-  std::vector<ValuePtr> left;
+  std::vector<Value*> left;
   for (Value* v : values)
-    if (!v->written() &&
-        std::ranges::find(left, v, &ValuePtr::get) == left.end())
-      left.push_back(ValuePtr(v));
+    if (!v->written() && std::ranges::find(left, v) == left.end())
+      left.push_back(v);
+  Workshop& w = workshop();
   while (!left.empty()) {
-    const Shape space = space_of(*left[0]);
+    const Shape space = spaces_of(*left[0]).space;
     const Device device = left[0]->device;
-    std::vector<ValuePtr> group, rest;
-    for (ValuePtr& v : left) {
-      const bool fits =
-          group.empty() || (v->device == device && space_of(*v) == space);
-      (fits ? group : rest).push_back(std::move(v));
+    std::vector<Value*> rest;
+    for (Value* v : left) {
+      const bool fits = w.wanted.empty() ||
+                        (v->device == device && spaces_of(*v).space == space);
+      (fits ? w.wanted : rest).push_back(v);
     }
-    run_group(group);
+    run_workshop(w);
     left = std::move(rest);
   }
 }
@@ -196,12 +228,9 @@ void force(std::span<Value* const> values) {
 void compute_into(const Tensor& target, const TrackedTensor& t, bool accumulate,
                   const char* op) {
   ValuePtr v = snapshot(t, op);
-  Expression e;
-  if (v->has_row || (v->expression(e) && e.reduction != Reduction::store))
-    force(*v);
-  e = {};
-  thread_local RegionBuilder region;
-  thread_local Buffers buffers;
+  if (v->has_row || v->reduction != Reduction::store) force(*v);
+  RegionBuilder region;
+  Buffers buffers;
   region.begin(target.shape(), {});
   region.output(region.add_value(*v), Reduction::store, false);
   region.finish();
@@ -213,7 +242,6 @@ void compute_into(const Tensor& target, const TrackedTensor& t, bool accumulate,
                   {program.get(), region.space, buffers.leaves, region.slots,
                    std::span(&out, 1)},
                   target.stream());
-  region.begin({}, {});
 }
 
 }  // namespace jacquard::tape

@@ -62,7 +62,17 @@ void PointerMap::grow() {
 }
 
 void RegionBuilder::begin(const Shape& s, std::span<Value* const> stops) {
+  release();
   space = s;
+  stops_ = stops;
+}
+
+void RegionBuilder::release() {
+  // Users before operands were pinned, and keep them alive.
+  while (!pinned_.empty()) {
+    pinned_.back()->unpin();
+    pinned_.pop_back();
+  }
   code.instrs.clear();
   code.leaves.clear();
   code.slots.clear();
@@ -72,29 +82,29 @@ void RegionBuilder::begin(const Shape& s, std::span<Value* const> stops) {
   slots.clear();
   inside.clear();
   repeated.clear();
-  has_row = false;
   refs_.clear();
   stack_.clear();
-  stops_ = stops;
+  has_row = false;
   root_ = nullptr;
 }
 
 bool RegionBuilder::add_output(Value& v) {
-  Expression e;
-  if (!v.expression(e)) return false;
-  root_ = &v;
-  if (e.reduction == Reduction::store) {
-    const Ref r = visit(ValuePtr(&v));
+  if (v.reduction == Reduction::store) {
+    if (v.written()) return false;
+    root_ = &v;
+    const Ref r = visit(v);
     output(r, Reduction::store, one_a_row(v.shape));
     return true;
   }
+  const Expression* e = v.pin();
+  if (!e) return false;
+  pinned_.push_back(&v);
   root_ = nullptr;
-  const Ref from = visit(e.args[0].value);
-  const DType want = e.operand_dtype;
-  Ref r = from;
-  if (code.instrs[r].dtype != want)
-    r = push({Op::cast, want, 0, {from, kNoRef, kNoRef}});
-  output(r, e.reduction, one_a_row(e.args[0].value->shape));
+  Value& operand = *e->args[0].value;
+  Ref r = visit(operand);
+  if (code.instrs[r].dtype != e->operand_dtype)
+    r = push({Op::cast, e->operand_dtype, 0, {r, kNoRef, kNoRef}});
+  output(r, e->reduction, one_a_row(operand.shape));
   return true;
 }
 
@@ -106,84 +116,91 @@ bool RegionBuilder::one_a_row(const Shape& shape) const {
 
 Ref RegionBuilder::add_value(Value& v) {
   root_ = &v;
-  return visit(ValuePtr(&v));
+  return visit(v);
 }
 
-Ref RegionBuilder::visit(ValuePtr root) {
-  const Value* wanted = root.get();
-  stack_.push_back({std::move(root), {}, 0, 0, false});
+// Whether the frame's value is in the inside; else it became a leaf.
+bool RegionBuilder::open(Frame& f) {
+  Value& v = *f.value;
+  bool stop = v.reduction != Reduction::store;
+  for (Value* s : stops_) stop = stop || (s == &v && &v != root_);
+  if (!stop) f.expression = v.pin();
+  if (!f.expression) {
+    refs_.insert(&v, leaf(v));
+    return false;
+  }
+  pinned_.push_back(&v);
+  f.leaves_before = leaves.size();
+  return true;
+}
+
+Ref RegionBuilder::visit(Value& root) {
+  stack_.push_back({&root, nullptr, 0, 0});
   while (!stack_.empty()) {
     Frame& f = stack_.back();
     Value& v = *f.value;
-    if (!f.open) {
-      if (refs_.find(&v) >= 0) {
-        stack_.pop_back();
-        continue;
-      }
-      bool stop = false;
-      for (Value* s : stops_) stop = stop || (s == &v && &v != root_);
-      if (stop || !v.expression(f.expression) ||
-          f.expression.reduction != Reduction::store) {
-        refs_.insert(&v, leaf(std::move(f.value)));
-        stack_.pop_back();
-        continue;
-      }
-      f.open = true;
-      f.leaves_before = leaves.size();
-    }
-    while (f.next < 3 &&
-           (!f.expression.args[f.next].value ||
-            refs_.find(f.expression.args[f.next].value.get()) >= 0))
-      ++f.next;
-    if (f.next < 3) {
-      ValuePtr next = f.expression.args[f.next].value;
-      stack_.push_back({std::move(next), {}, 0, 0, false});
+    if (!f.expression && (refs_.find(&v) >= 0 || !open(f))) {
+      stack_.pop_back();
       continue;
     }
-    refs_.insert(&v, emit(v, f.expression));
+    const Arg* args = f.expression->args;
+    while (f.next < 3 &&
+           (!args[f.next].value || refs_.find(args[f.next].value.get()) >= 0))
+      ++f.next;
+    if (f.next < 3) {
+      stack_.push_back({args[f.next].value.get(), nullptr, 0, 0});
+      continue;
+    }
+    refs_.insert(&v, emit(v, *f.expression));
     if (&v != root_ && v.inlined.load(std::memory_order_relaxed) &&
-        v.shape == space && !v.has_row && leaves.size() > f.leaves_before)
-      repeated.push_back(f.value);
-    inside.push_back(std::move(f.value));
+        !v.has_row && leaves.size() > f.leaves_before && v.shape == space)
+      repeated.push_back(&v);
+    inside.push_back(&v);
     stack_.pop_back();
   }
-  return static_cast<Ref>(refs_.find(wanted));
+  return static_cast<Ref>(refs_.find(&root));
 }
 
-int RegionBuilder::leaf(ValuePtr v) {
+int RegionBuilder::leaf(Value& v) {
   const auto number = static_cast<std::uint16_t>(code.leaves.size());
-  code.leaves.push_back({Op::load, v->dtype, 0, 0, false});
-  const DType t = v->dtype;
-  leaves.push_back(std::move(v));
-  return push({Op::load, t, number, {kNoRef, kNoRef, kNoRef}});
+  code.leaves.push_back({Op::load, v.dtype, 0, 0, false});
+  leaves.push_back(&v);
+  return push({Op::load, v.dtype, number, {kNoRef, kNoRef, kNoRef}});
 }
 
-int RegionBuilder::emit(const Value& v, const Expression& e) {
-  auto slot = [&](const Arg& a, DType t) {
-    slots.push_back(a.scalar);
-    code.slots.push_back(t);
-    return static_cast<std::uint16_t>(slots.size() - 1);
-  };
-  if (e.op == Op::index || e.op == Op::uniform || e.op == Op::normal) {
-    const auto number = static_cast<std::uint16_t>(code.leaves.size());
-    pointwise::Leaf l{e.op, v.dtype, 0, 0, false};
-    if (e.op != Op::index) {
-      l.seed_slot = slot(e.args[0], DType::int64);
-      l.offset_slot = slot(e.args[1], DType::int64);
-    }
-    code.leaves.push_back(l);
-    leaves.push_back(ValuePtr(const_cast<Value*>(&v)));
-    return push({e.op, v.dtype, number, {kNoRef, kNoRef, kNoRef}});
+std::uint16_t RegionBuilder::slot(const Arg& a, DType dtype) {
+  slots.push_back(a.scalar);
+  code.slots.push_back(dtype);
+  return static_cast<std::uint16_t>(slots.size() - 1);
+}
+
+int RegionBuilder::virtual_leaf(Value& v, const Expression& e) {
+  const auto number = static_cast<std::uint16_t>(code.leaves.size());
+  pointwise::Leaf l{e.op, v.dtype, 0, 0, false};
+  if (e.op != Op::index) {
+    l.seed_slot = slot(e.args[0], DType::int64);
+    l.offset_slot = slot(e.args[1], DType::int64);
   }
+  code.leaves.push_back(l);
+  leaves.push_back(&v);
+  return push({e.op, v.dtype, number, {kNoRef, kNoRef, kNoRef}});
+}
+
+int RegionBuilder::emit(Value& v, const Expression& e) {
+  if (e.op == Op::index || e.op == Op::uniform || e.op == Op::normal)
+    return virtual_leaf(v, e);
   if (e.op == Op::slot)
     return push({Op::slot,
                  v.dtype,
                  slot(e.args[0], v.dtype),
                  {kNoRef, kNoRef, kNoRef}});
-  has_row = has_row || pointwise::is_row(e.op);
-  if (pointwise::is_row(e.op) && e.args[0].value->shape.rank() == space.rank())
-    for (int i = 0; i < space.rank(); ++i)
-      if (space[i] == 1) space[i] = e.args[0].value->shape[i];
+  if (pointwise::is_row(e.op)) {
+    has_row = true;
+    const Shape& row = e.args[0].value->shape;
+    if (row.rank() == space.rank())
+      for (int i = 0; i < space.rank(); ++i)
+        if (space[i] == 1) space[i] = row[i];
+  }
   Instr instr{e.op, v.dtype, 0, {kNoRef, kNoRef, kNoRef}};
   for (int i = 0; i < pointwise::info(e.op).arity; ++i) {
     const Arg& a = e.args[i];
@@ -196,7 +213,7 @@ int RegionBuilder::emit(const Value& v, const Expression& e) {
         instr.args[i] =
             push({Op::slot, t, slot(a, t), {kNoRef, kNoRef, kNoRef}});
         break;
-      case Arg::Kind::literal: {
+      case Arg::Kind::literal:
         code.constants.push_back(a.scalar);
         instr.args[i] =
             push({Op::constant,
@@ -204,7 +221,6 @@ int RegionBuilder::emit(const Value& v, const Expression& e) {
                   static_cast<std::uint16_t>(code.constants.size() - 1),
                   {kNoRef, kNoRef, kNoRef}});
         break;
-      }
       case Arg::Kind::none:
         break;
     }
@@ -243,18 +259,17 @@ void RegionBuilder::finish() {
 RegionSize measure(const Arg* args) {
   thread_local RegionBuilder builder;
   builder.begin({}, {});
-  for (int i = 0; i < 3; ++i)
-    if (args[i].value && !args[i].value->written())
-      builder.add_value(*args[i].value);
   RegionSize size;
-  for (int i = 0; i < 3; ++i)
-    if (args[i].value && args[i].value->written()) {
-      // Written operands that the others also read are counted twice: a bound.
-      ++size.leaves;
-    }
+  for (int i = 0; i < 3; ++i) {
+    if (!args[i].value) continue;
+    if (args[i].value->written())
+      ++size.leaves;  // perhaps counted twice: a bound
+    else
+      builder.add_value(*args[i].value);
+  }
   size.instructions = static_cast<unsigned>(builder.inside.size());
   size.leaves += static_cast<unsigned>(builder.leaves.size());
-  builder.begin({}, {});
+  builder.release();
   return size;
 }
 

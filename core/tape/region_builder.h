@@ -13,7 +13,7 @@ namespace jacquard::tape {
 // What one region may hold: kernels keep its live values in registers, and
 // masks of leaves are 64 bits.
 inline constexpr unsigned kMaxInstructions = 64;
-inline constexpr unsigned kMaxLeaves = 32;
+inline constexpr unsigned kMaxLeaves = 48;
 
 // The dtype that operand i of an instruction is cast to.
 DType dtype_of_arg(Op op, int i, DType operand_dtype);
@@ -47,9 +47,13 @@ class PointerMap {
 // in; leaves are numbered as met.
 class RegionBuilder {
  public:
+  ~RegionBuilder() { release(); }
+
   // `space`: of the region, as far as known (see row programs). Values in
   // `stops` are leaves even while they are pending.
   void begin(const Shape& space, std::span<Value* const> stops);
+  // Lets go of the values; they stay valid until then.
+  void release();
   // The region of v, and v as an output. Returns false if v turned out to be
   // written meanwhile.
   bool add_output(Value& v);
@@ -58,37 +62,40 @@ class RegionBuilder {
   void output(pointwise::Ref value, Reduction reduction, bool once_a_row) {
     code.outputs.push_back({value, reduction, once_a_row});
   }
-  // After the last output: settles the space and what depends on it.
+  // After the last output: settles what depends on the space.
   void finish();
 
   Shape space;
   pointwise::Code code;
-  std::vector<ValuePtr> leaves;  // in the order of code.leaves
+  std::vector<Value*> leaves;  // in the order of code.leaves
   std::vector<Literal> slots;
   // Pending values in the inside, and of those the ones that an earlier region
   // had in its inside already and that are worth writing now.
-  std::vector<ValuePtr> inside;
-  std::vector<ValuePtr> repeated;
+  std::vector<Value*> inside;
+  std::vector<Value*> repeated;
   bool has_row = false;
 
  private:
   struct Frame {
-    ValuePtr value;
-    Expression expression;
-    int next = 0;
-    std::size_t leaves_before = 0;
-    bool open = false;
+    Value* value;
+    const Expression* expression;  // nullptr: not opened
+    int next;
+    std::size_t leaves_before;
   };
   // Whether a value of this shape has one element for each row of the space.
   bool one_a_row(const Shape& shape) const;
-  pointwise::Ref visit(ValuePtr root);
-  int leaf(ValuePtr v);
-  int emit(const Value& v, const Expression& e);
+  pointwise::Ref visit(Value& root);
+  bool open(Frame& frame);
+  int leaf(Value& v);
+  int virtual_leaf(Value& v, const Expression& e);
+  int emit(Value& v, const Expression& e);
   pointwise::Ref operand(const Value& user, const Expression& e, int i);
   pointwise::Ref push(pointwise::Instr instr);
+  std::uint16_t slot(const Arg& a, DType dtype);
 
   PointerMap refs_;
   std::vector<Frame> stack_;
+  std::vector<Value*> pinned_;
   std::span<Value* const> stops_;
   const Value* root_ = nullptr;
 };

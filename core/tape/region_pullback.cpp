@@ -27,7 +27,6 @@ RegionPullback::RegionPullback(Node& node, const ProgramPtr& program,
       result_over_space_(result_over_space),
       once_a_row_(program->outputs()[0].once_a_row),
       slots_(region.slots) {
-  std::vector<int> edge_of_leaf(region.leaves.size(), -1);
   for (std::size_t i = 0; i < region.leaves.size(); ++i) {
     const Value& leaf = *region.leaves[i];
     if (!leaf.written() || !leaf.node()) continue;
@@ -60,9 +59,9 @@ int RegionPullback::edge_of(unsigned leaf) const {
 
 std::uint64_t RegionPullback::needed(const PullbackContext& context) const {
   std::uint64_t wanted = 0;
-  for (unsigned i = 0; i < 64; ++i)
-    if (tracked_ >> i & 1 && context.needs(edge_of(i)))
-      wanted |= std::uint64_t{1} << i;
+  int edge = 0;
+  for (std::uint64_t left = tracked_; left; left &= left - 1, ++edge)
+    if (context.needs(edge)) wanted |= left & -left;
   return wanted;
 }
 

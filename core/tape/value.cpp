@@ -25,6 +25,7 @@ Value::Value(const char* name, CallSite site, const Shape& shape, DType dtype,
       dtype(dtype),
       device(device),
       tracked(tracked),
+      reduction(expression.reduction),
       site(site),
       name(name),
       id(next_id()),
@@ -52,11 +53,22 @@ Value::~Value() {
     if (a.value) a.value->drop_use();
 }
 
-bool Value::expression(Expression& out) const {
+const Expression* Value::pin() {
+  if (written()) return nullptr;
   Guard guard(*this);
-  if (written()) return false;
-  out = expression_;
-  return true;
+  if (written()) return nullptr;
+  ++pins_;
+  return &expression_;
+}
+
+void Value::unpin() {
+  Expression gone;
+  {
+    Guard guard(*this);
+    if (--pins_ > 0 || !written()) return;
+    std::swap(gone, expression_);
+  }
+  drop_expression(std::move(gone));
 }
 
 void Value::publish(Tensor tensor, NodePtr node) {
@@ -68,9 +80,14 @@ void Value::publish(Tensor tensor, NodePtr node) {
       node->consumers.fetch_add(uses_, std::memory_order_relaxed);
     tensor_ = std::move(tensor);
     node_ = std::move(node);
-    std::swap(gone, expression_);
     written_.store(true, std::memory_order_release);
+    if (pins_ > 0) return;
+    std::swap(gone, expression_);
   }
+  drop_expression(std::move(gone));
+}
+
+void Value::drop_expression(Expression&& gone) {
   if (!tracked) return;
   for (const Arg& a : gone.args)
     if (a.value) a.value->drop_use();

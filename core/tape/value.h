@@ -70,9 +70,13 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
   // operation.
   bool heavy = false;
   bool has_row = false;
-  // Pending: its region has no more instructions and leaves than these.
+  // Pending: its region has no more instructions and leaves than these; not
+  // fewer instructions either if the weight is exact.
+  bool exact_weight = false;
   std::uint16_t weight = 0;
   std::uint16_t leaf_weight = 0;
+  // Of pending values `store` or how args[0] is reduced.
+  const Reduction reduction = Reduction::store;
   const CallSite site;
   const char* const name;
   const std::uint64_t id;
@@ -82,8 +86,11 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
   const Tensor& tensor() const { return tensor_; }
   const NodePtr& node() const { return node_; }
 
-  // A copy of how it is computed, or nothing if it is written meanwhile.
-  bool expression(Expression& out) const;
+  // How it is computed, or nullptr if it is written. Until unpin() the
+  // expression, and so its operands, stay where they are, even if the value is
+  // written meanwhile.
+  const Expression* pin();
+  void unpin();
   // Publishes array and node, unless another thread was first.
   void publish(Tensor tensor, NodePtr node);
 
@@ -117,7 +124,9 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
 
   mutable std::atomic<bool> lock_{false};
   std::atomic<bool> written_{false};
+  void drop_expression(Expression&& gone);
   mutable std::int32_t uses_ = 0;
+  std::int32_t pins_ = 0;
   Expression expression_;
   Tensor tensor_;
   NodePtr node_;

@@ -57,7 +57,8 @@ TrackedTensor checked_cotangent(TrackedTensor g, const Node& node,
   if (!is_floating(g.dtype()))
     fail("dtype " + std::string(name_of(g.dtype())) + ", the value " +
          std::string(name_of(node.dtype)));
-  return cast(std::move(g), collected_type(node.dtype));
+  const DType collected = collected_type(node.dtype);
+  return g.dtype() == collected ? g : cast(std::move(g), collected);
 }
 
 Walk::Walk(Node& root, std::span<const NodePtr> targets, WalkOptions options)

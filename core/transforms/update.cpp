@@ -107,9 +107,9 @@ Traced trace(const Group& group, int outputs, const UpdateRule& f) {
   }
   region.finish();
   Traced t;
-  for (const ValuePtr& leaf : region.leaves) {
+  for (const Value* leaf : region.leaves) {
     std::size_t k = 0;
-    while (k < stand_ins.size() && stand_ins[k].value() != leaf.get()) ++k;
+    while (k < stand_ins.size() && stand_ins[k].value() != leaf) ++k;
     if (k == stand_ins.size())
       throw GraphError(
           "update_in_place: the rule may use its tensors, "

@@ -76,7 +76,8 @@ TEST(ExecutorRow, PointwiseWorkGoesAroundRowOperations) {
         {dense_out(out, space)});
     const auto want = softmax(sum, space[1]);
     for (std::size_t i = 0; i < x.size(); ++i)
-      ASSERT_NEAR(out[i], 2 * want[i], 4e-6);
+      ASSERT_NEAR(out[i], 2 * want[i], 4e-6)
+          << to_string(space) << " at " << i;
   }
 }
 

@@ -25,6 +25,7 @@ JACQUARD_API TrackedTensor operator-(Operand x);
 JACQUARD_API TrackedTensor abs(Operand x);
 // −1, 0 or 1; NaN stays NaN. Derivative 0.
 JACQUARD_API TrackedTensor sign(Operand x);
+// The four roundings leave integers as they are.
 JACQUARD_API TrackedTensor floor(Operand x);
 JACQUARD_API TrackedTensor ceil(Operand x);
 JACQUARD_API TrackedTensor trunc(Operand x);

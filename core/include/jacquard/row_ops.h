@@ -12,8 +12,8 @@ JACQUARD_API TrackedTensor log_softmax(Operand x, int axis = -1);
 enum class LossReduction { none, mean, sum };
 
 // −log softmax(logits)[target] of each row. logits: floating [N, C] (or [C]);
-// target: int64 or int32 [N], in [0, C) (IndexError). Neither probabilities
-// nor log-probabilities are ever stored.
+// target: int64 or int32 [N] (or []), in [0, C) (IndexError). Neither
+// probabilities nor log-probabilities are ever stored.
 JACQUARD_API TrackedTensor cross_entropy(
     Operand logits, Operand target,
     LossReduction reduction = LossReduction::mean);
