@@ -80,8 +80,8 @@ JACQUARD_FN void random_sincos(V v, V& sine, V& cosine) {
                    -1.0369917389758117e-4);
     s = fma_(t, V(3.1415926535897931e+0), s * (z * t));
   } else {
-    s = fma_polynomial(z, -5.16771413e+0, 2.55039954e+0, -5.95703125e-1);
-    c = fma_polynomial(z, 1.0, -4.93480206e+0, 4.05869246e+0, -1.33502197e+0,
+    s = fma_polynomial(z, -5.16772413e+0, 2.55039954e+0, -5.95703125e-1);
+    c = fma_polynomial(z, 1.0, -4.93480206e+0, 4.05870390e+0, -1.33502197e+0,
                    2.31384277e-1);
     s = fma_(t, V(3.14159274e+0), s * (z * t));
   }

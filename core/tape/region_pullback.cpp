@@ -100,7 +100,7 @@ std::uint64_t RegionPullback::pass_on(PullbackContext& context,
       continue;
     const int edge = edge_of(reverse.wanted[j]);
     if (reduced(context.shape_of(edge))) continue;
-    if (result_over_space_ == space_) {
+    if (context.cotangent().shape() == space_) {
       context.add(edge, context.cotangent());
     } else {
       context.add(edge, expand(reshape(context.cotangent(), result_over_space_),

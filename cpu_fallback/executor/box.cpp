@@ -13,9 +13,7 @@ namespace {
 
 using Kind = OutputState::Kind;
 
-constexpr std::int64_t kPad = 16;  // elements: whole packs hold sane values
-
-std::int64_t register_bytes(DType dtype) {
+std::int64_t element_bytes(DType dtype) {
   return static_cast<std::int64_t>(size_of(compute_type(dtype)));
 }
 
@@ -58,7 +56,7 @@ class BoxRunner {
 
  private:
   void set_up_registers() {
-    const std::int64_t reg = l_.capacity * p_.width;
+    const std::int64_t reg = l_.register_bytes;
     const std::int64_t registers = reg * p_.registers;
     // Two more: a converted tile, and the first elements of rows.
     const std::int64_t wide = l_.capacity * 8;
@@ -129,7 +127,7 @@ class BoxRunner {
       if (o.kind != Kind::reduce) continue;
       const Reducer& r = o.reducer;
       fill_neutral(o.plan->reduction, r.dtype, at, r.accumulators);
-      at += (r.accumulators * register_bytes(r.dtype) + 63) / 64 * 64;
+      at += (r.accumulators * element_bytes(r.dtype) + 63) / 64 * 64;
     }
   }
 
@@ -152,7 +150,7 @@ class BoxRunner {
         w.advance(n_);
         continue;
       }
-      place = base_ + p_.home[leaf.value] * l_.capacity * p_.width;
+      place = base_ + p_.home[leaf.value] * l_.register_bytes;
       copy_leaf(leaf, w, static_cast<char*>(place));
     }
   }
@@ -165,10 +163,9 @@ class BoxRunner {
   void copy_leaf(const LeafState& leaf, Walk& w, char* to) {
     const auto load = k_.load[static_cast<int>(leaf.dtype)];
     const auto bytes = static_cast<std::int64_t>(size_of(leaf.dtype));
-    const std::int64_t reg = register_bytes(leaf.dtype);
-    const char* last = leaf.data;
+    const std::int64_t reg = element_bytes(leaf.dtype);
     if (leaf.narrow && rows_ == 1) {
-      load(leaf.data + w.offset * bytes, 0, to, count_of(kPad));
+      load(leaf.data + w.offset * bytes, 1, to, 1);
       w.advance_all(n_);
       return;
     }
@@ -176,16 +173,11 @@ class BoxRunner {
                    std::int64_t count) {
       load(leaf.data + offset * bytes, stride, to + done * reg,
            count_of(count));
-      last = leaf.data + (offset + (count - 1) * stride) * bytes;
     });
-    // The lanes beyond the tile: a value of the tile, not what a slow path of
-    // a function might be taken for.
-    if (n_ % kPad)
-      load(last, 0, to + n_ * reg, count_of(kPad - n_ % kPad));
   }
 
   void generate(const LeafState& leaf, Walk& w, char* to) {
-    const std::int64_t reg = register_bytes(leaf.dtype);
+    const std::int64_t reg = element_bytes(leaf.dtype);
     w.runs(n_, [&](std::int64_t done, std::int64_t offset, std::int64_t stride,
                    std::int64_t count) {
       char* at = to + done * reg;
@@ -213,7 +205,7 @@ class BoxRunner {
         s_.pointers[v] =
             o.data + w.offset * static_cast<std::int64_t>(size_of(o.dtype));
       else
-        s_.pointers[v] = base_ + p_.home[v] * l_.capacity * p_.width;
+        s_.pointers[v] = base_ + p_.home[v] * l_.register_bytes;
     }
   }
 
@@ -271,7 +263,7 @@ class BoxRunner {
 
   void to_row_buffer(const OutputState& o, Walk& w, const char* value,
                      std::int64_t n) {
-    const std::int64_t reg = register_bytes(o.plan->dtype);
+    const std::int64_t reg = element_bytes(o.plan->dtype);
     w.runs(n, [&](std::int64_t done, std::int64_t offset, std::int64_t,
                   std::int64_t count) {
       std::memcpy(o.data + offset * reg, value + done * reg,
@@ -288,7 +280,7 @@ class BoxRunner {
                                                converted_, count_of(n));
       value = converted_;
     }
-    const std::int64_t reg = register_bytes(o.dtype);
+    const std::int64_t reg = element_bytes(o.dtype);
     const auto bytes = static_cast<std::int64_t>(size_of(o.dtype));
     w.runs(n, [&](std::int64_t done, std::int64_t offset, std::int64_t stride,
                   std::int64_t count) {
@@ -304,7 +296,7 @@ class BoxRunner {
     for (std::size_t i = 0; i < output; ++i) {
       const OutputState& o = l_.outputs[i];
       if (o.kind != Kind::reduce) continue;
-      at += (o.reducer.accumulators * register_bytes(o.reducer.dtype) + 63) /
+      at += (o.reducer.accumulators * element_bytes(o.reducer.dtype) + 63) /
             64 * 64;
     }
     return at;
@@ -314,7 +306,7 @@ class BoxRunner {
   // over the same space would use.
   void reduce(const OutputState& o, std::size_t i, const char* value) {
     const Reducer& r = o.reducer;
-    const std::int64_t bytes = register_bytes(r.dtype);
+    const std::int64_t bytes = element_bytes(r.dtype);
     char* acc = accumulators_of(i);
     std::int64_t at = 0;
     for (int a = 0; a < l_.piece_axis; ++a)
@@ -337,7 +329,7 @@ class BoxRunner {
 
   void reduce_tile(const Reducer& r, const char* value, std::int64_t n,
                    char* acc) {
-    const std::int64_t bytes = register_bytes(r.dtype);
+    const std::int64_t bytes = element_bytes(r.dtype);
     switch (r.pattern) {
       case Pattern::whole:
         return r.fold(value, count_of(n), acc);
@@ -362,7 +354,7 @@ class BoxRunner {
       extent[rank] = a == l_.piece_axis ? n / l_.suffix : extent_[a];
       stride[rank++] = r.acc_stride[a];
     }
-    const std::int64_t bytes = register_bytes(r.dtype);
+    const std::int64_t bytes = element_bytes(r.dtype);
     Walk w;
     w.begin(rank, extent, stride, 0);
     w.runs(n, [&](std::int64_t done, std::int64_t offset, std::int64_t step,

@@ -180,6 +180,7 @@ void Launch::choose_tiles() {
   }
   const auto quantum = static_cast<std::int64_t>(kQuantum);
   capacity = ceil_div(tile, quantum) * quantum;
+  register_bytes = (capacity + quantum) * plan->width;
 }
 
 Pattern Launch::pattern_of(const OutputState& o) const {

@@ -93,7 +93,10 @@ struct Launch {
   int piece_axis = 0;    // the axis before the suffix
   std::int64_t suffix = 1, piece = 1;
   std::int64_t tile = 0;      // most elements of a tile
-  std::int64_t capacity = 0;  // elements of a register
+  std::int64_t capacity = 0;  // elements of a register that are computed
+  // From register to register. Loads write whole packs, also at the end of the
+  // last run of a tile: a quantum more than the capacity.
+  std::int64_t register_bytes = 0;
 
   PerAxis block, blocks;  // extent of a box, and boxes along each axis
   std::int64_t boxes = 0;

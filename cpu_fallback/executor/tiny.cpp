@@ -7,8 +7,6 @@
 namespace jacquard::cpu_fallback {
 namespace {
 
-constexpr std::size_t kPad = 16;
-
 enum class Layout : std::uint8_t { constant, dense, other };
 
 Layout layout_of(const Shape& space, const Strides& strides) {
@@ -48,11 +46,7 @@ void load_leaf(const LeafPlan& leaf, const backend::Binding& binding,
       n == 1 || layout_of(launch.space, binding.strides) == Layout::constant;
   const std::int64_t stride = constant ? 0 : 1;
   if (leaf.leaf.op == Op::load) {
-    // Lanes beyond n hold an element too: see BoxRunner::copy_leaf.
-    const std::size_t padded = (n + kPad - 1) / kPad * kPad;
-    if (n != padded) k.load[type](binding.data, 0, to, padded);
-    if (n == padded || !constant)
-      k.load[type](binding.data, stride, to, n);
+    k.load[type](binding.data, stride, to, n);
   } else if (leaf.leaf.op == Op::index) {
     auto* out = static_cast<std::int64_t*>(to);
     for (std::size_t i = 0; i < n; ++i)
@@ -113,11 +107,10 @@ bool run_tiny(const Plan& plan, const backend::ProgramLaunch& launch) {
   for (std::size_t v = 0; v < none; ++v) ptr[v] = base + plan.home[v] * reg;
   ptr[none] = nullptr;
 
-  const std::size_t padded = (n + kPad - 1) / kPad * kPad;
   for (const FixedPlan& f : plan.fixed)
     splat_scalar(f.op == Op::slot ? launch.slots[f.index]
                                   : plan.constants[f.index],
-                 f.dtype, ptr[f.value], padded);
+                 f.dtype, ptr[f.value], n);
   for (std::size_t i = 0; i < plan.leaves.size(); ++i)
     if (plan.leaves[i].value != none)
       load_leaf(plan.leaves[i], launch.leaves[i], launch,

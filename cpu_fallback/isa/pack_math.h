@@ -167,7 +167,7 @@ JACQUARD_INLINE F64 copysign_(F64 x, F64 sign) {
 JACQUARD_INLINE F32 to_float(I32 x) {
   return F32(__builtin_convertvector(x.v, Raw<float>));
 }
-// |x| < 2^53: 2^52 + the low half, 2^84 + 2^32 · the high half.
+// |x| < 2^53: 2^52 + the low half, 2^84 + 2^63 + 2^32 · the high half.
 JACQUARD_INLINE F64 to_float(I64 x) {
 #if defined(__AVX512DQ__)
   return F64(__builtin_convertvector(x.v, Raw<double>));
@@ -175,8 +175,8 @@ JACQUARD_INLINE F64 to_float(I64 x) {
   const I64 low = (x & I64(0xffffffff)) ^ I64(0x4330000000000000);
   const I64 high = (((x >> 32) + I64(0x80000000)) & I64(0xffffffff)) ^
                    I64(0x4530000000000000);
-  return (float_of_bits(high) - F64(19342822337210501698682880.0)) +
-         (float_of_bits(low) - F64(4503599627370496.0));
+  return (float_of_bits(high) - F64(0x1.000008p84)) +
+         (float_of_bits(low) - F64(0x1p52));
 #endif
 }
 

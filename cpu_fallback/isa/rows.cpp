@@ -8,7 +8,7 @@ namespace {
 using pointwise::Op;
 
 // f(pack) for the packs of a row, a partial one filled up with `rest`, summed
-// into `ways` sums in turn; every 64 turns these go to outer sums, so that long
+// into `ways` sums in turn; every 256 turns these go to outer sums, so that long
 // rows keep their precision.
 constexpr int kWays = 4;
 
@@ -22,7 +22,7 @@ JACQUARD_INLINE T sum_row(std::size_t cols, F f) {
   V acc[kWays];
   do {
     for (V& a : acc) a = V(T(0));
-    const std::size_t end = cols - i < 64 * turn ? cols : i + 64 * turn;
+    const std::size_t end = cols - i < 256 * turn ? cols : i + 256 * turn;
     for (; i + turn <= end; i += turn)
       for (int w = 0; w < kWays; ++w)
         acc[w] = acc[w] + f(i + w * lanes, lanes);

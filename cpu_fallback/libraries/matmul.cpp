@@ -108,8 +108,11 @@ void multiply(const MatmulLaunch& l) {
 
 constexpr std::int64_t kPanel = 16 << 10;
 
-// A dense row-major float32 copy of a half-typed operand, with every batch
-// element that differs.
+// Loads write whole packs: room for the last one.
+constexpr std::int64_t kSlack = static_cast<std::int64_t>(kQuantum);
+
+// A float32 copy of a half-typed operand, with every batch element that
+// differs. Its lines are padded, so that loading one doesn't touch the next.
 struct Widened {
   Buffer buffer;
   MatrixBinding binding;
@@ -121,17 +124,18 @@ struct Widened {
                        length = plain ? cols : rows,
                        line_stride = plain ? x.row_stride : x.col_stride;
     binding.batch_strides = x.batch_strides;
+    const std::int64_t padded = (length + kSlack - 1) / kSlack * kSlack;
     std::int64_t distinct = 1;
     for (int a = l.batch.rank() - 1; a >= 0; --a) {
       if (x.batch_strides[a] == 0) continue;
-      binding.batch_strides[a] = distinct * lines * length;
+      binding.batch_strides[a] = distinct * lines * padded;
       distinct *= l.batch[a];
     }
-    buffer = Buffer(static_cast<std::size_t>(distinct * lines * length) *
+    buffer = Buffer(static_cast<std::size_t>(distinct * lines * padded) *
                     sizeof(float));
     binding.data = buffer.data();
-    binding.row_stride = plain ? length : 1;
-    binding.col_stride = plain ? 1 : length;
+    binding.row_stride = plain ? padded : 1;
+    binding.col_stride = plain ? 1 : padded;
     const auto load = kernels().load[static_cast<int>(l.dtype)];
     const std::int64_t piece =
         std::max<std::int64_t>(1, kPanel / std::max<std::int64_t>(length, 1));
@@ -146,7 +150,7 @@ struct Widened {
           index /= l.batch[a];
         }
         load(static_cast<const char*>(x.data) + from * 2, 1,
-             buffer.data() + i * length * 4,
+             buffer.data() + i * padded * 4,
              static_cast<std::size_t>(length));
       }
     });
@@ -162,7 +166,8 @@ void multiply_halves(const MatmulLaunch& l) {
   if (l.out_dtype == DType::float32) return multiply<float>(wide);
 
   const std::int64_t numel = l.batch.numel() * l.m * l.n;
-  const Buffer product(static_cast<std::size_t>(numel) * sizeof(float));
+  const Buffer product(static_cast<std::size_t>(numel + kSlack) *
+                       sizeof(float));
   wide.c = product.data();
   const int type = static_cast<int>(l.out_dtype);
   const KernelTable& k = kernels();

@@ -55,11 +55,12 @@ constexpr int kSmallClasses = class_of(kSmall) + 1;
 static_assert(size_of_class(kSmallClasses - 1) == kSmall);
 constexpr int kClasses = class_of(std::size_t{1} << 60) + 1;
 
-// What is really taken for a request: big blocks are whole huge pages.
-std::size_t rounded(std::size_t bytes, int c) {
+// What a block of a class really takes: big ones are whole huge pages.
+std::size_t block_size(int c) {
+  constexpr std::size_t page = 4096;
   const std::size_t size = size_of_class(c);
-  if (bytes < kBig) return size <= kSmall ? size : (size + 4095) & ~4095ul;
-  return (size + kHuge - 1) & ~(kHuge - 1);
+  const std::size_t unit = size <= kSmall ? 1 : size < kBig ? page : kHuge;
+  return (size + unit - 1) / unit * unit;
 }
 
 void poison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t bytes) {
@@ -119,7 +120,7 @@ struct Pool {
   void* try_map(std::size_t bytes);
   void trim();
   void* take_small(int c);
-  void* take(std::size_t bytes, int c);
+  void* take(int c);
 };
 
 Pool& pool() {
@@ -152,7 +153,7 @@ void* Pool::try_map(std::size_t bytes) {
 // Gives all free blocks above the small ones back to the system.
 void Pool::trim() {
   for (int c = kSmallClasses; c < kClasses; ++c) {
-    const std::size_t bytes = rounded(size_of_class(c), c);
+    const std::size_t bytes = block_size(c);
     while (lists[c].head) {
       void* p = lists[c].pop();
       unpoison(p, bytes);
@@ -197,11 +198,11 @@ void* Pool::take_small(int c) {
   return p;
 }
 
-void* Pool::take(std::size_t bytes, int c) {
+void* Pool::take(int c) {
   const std::lock_guard lock(mutex);
   if (c < kSmallClasses) return take_small(c);
   if (lists[c].head) return lists[c].pop();
-  return map(rounded(bytes, c));
+  return map(block_size(c));
 }
 
 struct ThreadCache {
@@ -245,7 +246,7 @@ ThreadCache* make_cache() {
 __attribute__((noinline)) void* allocate_slowly(std::size_t bytes, int c) {
   ThreadCache* mine = cache ? cache : make_cache();
   if (mine) mine->flush();
-  void* p = pool().take(bytes, c);
+  void* p = pool().take(c);
   pool().account(static_cast<std::int64_t>(bytes));
   unpoison(p, bytes);
   return p;
@@ -281,8 +282,8 @@ void* allocate(std::size_t bytes) {
 void free(void* data, std::size_t bytes) noexcept {
   if (!data) return;
   const int c = class_of(bytes);
-  unpoison(data, rounded(bytes, c));
-  poison(data, rounded(bytes, c));
+  unpoison(data, block_size(c));
+  poison(data, block_size(c));
   ThreadCache* mine = cache;
   if (c >= kSmallClasses || !mine) return free_slowly(data, bytes, c);
   mine->lists[c].push(data);

@@ -1,6 +1,7 @@
 #include "cpu_fallback/runtime/threads.h"
 
 #include <oneapi/tbb/blocked_range.h>
+#include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/partitioner.h>
 #include <oneapi/tbb/task_arena.h>
@@ -26,11 +27,20 @@ struct Arena {
   std::mutex mutex;
   std::atomic<int> threads{initial_threads()};
   std::atomic<tbb::task_arena*> arena{nullptr};
+  // Where more threads are asked for than there are cores.
+  std::unique_ptr<tbb::global_control> more;
 
   tbb::task_arena& get() {
     if (tbb::task_arena* a = arena.load(std::memory_order_acquire)) return *a;
     const std::lock_guard lock(mutex);
-    if (!arena.load()) arena.store(new tbb::task_arena(threads.load()));
+    if (!arena.load()) {
+      const int n = threads.load();
+      if (n > tbb::this_task_arena::max_concurrency())
+        more = std::make_unique<tbb::global_control>(
+            tbb::global_control::max_allowed_parallelism,
+            static_cast<std::size_t>(n));
+      arena.store(new tbb::task_arena(n));
+    }
     return *arena.load();
   }
 };

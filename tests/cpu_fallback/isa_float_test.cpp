@@ -99,7 +99,7 @@ std::vector<Case> unary_cases() {
   add(Op::digamma, [](L x, L) { return exact_digamma(x); }, 4);
   cases.back().floor = [](double x, double y) {
     if (x < 0 && std::isfinite(y)) return std::log(1 - x) + std::fabs(y);
-    return std::fabs(x - 1.4616321449683623) < 1e-3 ? 1e-3 : 0;
+    return std::fabs(x - 1.4616321449683623) < 0.01 ? 0.01 : 0;
   };
   return cases;
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -21,7 +22,7 @@ struct TileBuffer {
   explicit TileBuffer(std::size_t n, T fill = T(1))
       : data((n + kQuantum - 1) / kQuantum * kQuantum, fill) {}
   TileBuffer(const std::vector<T>& x) : TileBuffer(x.size()) {
-    std::memcpy(data.data(), x.data(), x.size() * sizeof(T));
+    std::copy(x.begin(), x.end(), data.begin());
   }
   T* get() { return data.data(); }
   T& operator[](std::size_t i) { return data[i]; }

@@ -110,7 +110,7 @@ class Operand {
   template <class T>
     requires std::is_arithmetic_v<T>
   Operand(T value, CallSite site = CallSite::current())  // NOLINT
-      : site_(site) {
+      : is_scalar_(true), site_(site) {
     if constexpr (std::is_same_v<T, bool>) {
       kind_ = ScalarKind::boolean;
       integer_ = value;
@@ -122,7 +122,7 @@ class Operand {
     }
   }
 
-  bool is_scalar() const { return !tensor_.defined(); }
+  bool is_scalar() const { return is_scalar_; }
   const TrackedTensor& tensor() const& { return tensor_; }
   TrackedTensor&& tensor() && { return std::move(tensor_); }
   ScalarKind scalar_kind() const { return kind_; }
@@ -143,6 +143,7 @@ class Operand {
     std::int64_t integer_;
   };
   ScalarKind kind_ = ScalarKind::floating;
+  bool is_scalar_ = false;
   CallSite site_;
 };
 
