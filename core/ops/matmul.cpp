@@ -71,20 +71,28 @@ bool bind_matrix(const Tensor& t, MatrixBinding& out) {
   return true;
 }
 
+// t, or a copy if the backend can't read it in place.
+Tensor readable(const Tensor& t) {
+  MatrixBinding binding;
+  return bind_matrix(t, binding) ? t : t.contiguous();
+}
+
 // `keep` holds what is read: t or a copy of it.
 MatrixBinding bound(const Tensor& t, const Shape& batch, Tensor& keep) {
   MatrixBinding binding;
-  keep = t;
-  if (!bind_matrix(t, binding)) {
-    keep = t.contiguous();
-    bind_matrix(keep, binding);
-  }
+  keep = readable(t);
+  bind_matrix(keep, binding);
   Strides strides = keep.strides();
   strides.erase(keep.rank() - 1);
   strides.erase(keep.rank() - 2);
   binding.batch_strides =
       broadcast_strides(batch_of(keep.shape()), strides, batch, "matmul");
   return binding;
+}
+
+// Whether the last two axes are swapped in memory.
+bool is_transposed(const Tensor& t) {
+  return t.rank() >= 2 && !t.is_contiguous() && transposed(t).is_contiguous();
 }
 
 // out (+)= a·b. out: contiguous, its batch that of a and b broadcast.
@@ -123,13 +131,25 @@ TrackedTensor fold(const TrackedTensor& t) {
   return reshape(t, folded(t.shape()));
 }
 
-// What the reverse needs of an operand: its array if the other is tracked.
+// (target +)= a·b, in either layout of the target.
+void multiply_onto(const PullbackContext::Target& target, const Tensor& a,
+                   const Tensor& b) {
+  const auto& [out, accumulate] = target;
+  if (out.is_contiguous())
+    multiply_folding(out, a, b, accumulate);
+  else
+    multiply_into(transposed(out), transposed(b), transposed(a), accumulate);
+}
+
+// What the reverse needs of an operand: its array if the other is tracked, and
+// the layout that its own gradient should have.
 struct Operands {
   tape::Saved a, b;
+  bool a_transposed, b_transposed;
 };
 
 void pull_back_left(PullbackContext& c, const TrackedTensor& g,
-                    const tape::Saved& b) {
+                    const tape::Saved& b, bool as_transposed) {
   const Shape& shape = c.shape_of(0);
   const bool one_to_one = batch_of(shape) == batch_of(g.shape());
   if (c.recording() || !one_to_one) {
@@ -137,12 +157,12 @@ void pull_back_left(PullbackContext& c, const TrackedTensor& g,
     return;
   }
   const Tensor cotangent = tape::force(g, "matmul");
-  const auto [target, accumulate] = c.target(0);
-  multiply_folding(target, cotangent, transposed(b.tensor), accumulate);
+  multiply_onto(c.matrix_target(0, as_transposed), cotangent,
+                transposed(b.tensor));
 }
 
 void pull_back_right(PullbackContext& c, const TrackedTensor& g,
-                     const tape::Saved& a) {
+                     const tape::Saved& a, bool as_transposed) {
   const Shape& shape = c.shape_of(1);
   const bool fold_batch = a.tensor.rank() > 2 && shape.rank() == 2;
   const bool one_to_one = batch_of(shape) == batch_of(g.shape());
@@ -160,8 +180,7 @@ void pull_back_right(PullbackContext& c, const TrackedTensor& g,
     left = left.reshape(folded(left.shape()));
     cotangent = cotangent.reshape(folded(cotangent.shape()));
   }
-  const auto [target, accumulate] = c.target(1);
-  multiply_into(target, transposed(left), cotangent, accumulate);
+  multiply_onto(c.matrix_target(1, as_transposed), transposed(left), cotangent);
 }
 
 // Of matrices or batches of them, of one dtype.
@@ -171,17 +190,18 @@ TrackedTensor product(CallSite site, const TrackedTensor& a,
   const Tensor right = tape::force(b, "matmul");
   const Tensor result = Tensor::empty(shape, left.dtype(), left.device());
   multiply_folding(result, left, right, false);
-  Operands saved;
+  Operands saved{{}, {}, is_transposed(left), is_transposed(right)};
   if (b.is_tracked()) saved.a = tape::save(a, "matmul");
   if (a.is_tracked()) saved.b = tape::save(b, "matmul");
   return tape::record(
       "matmul", site, result, {&a, &b},
       [saved = std::move(saved), dtype = left.dtype()](PullbackContext& c) {
         // Cotangents of half types come as float32.
-        const TrackedTensor g =
-            tape::apply_cast("matmul", c.cotangent(), dtype);
-        if (c.needs(0)) pull_back_left(c, g, saved.b);
-        if (c.needs(1)) pull_back_right(c, g, saved.a);
+        TrackedTensor g = tape::apply_cast("matmul", c.cotangent(), dtype);
+        // Both products read one copy.
+        if (!c.recording()) g = readable(tape::force(g, "matmul"));
+        if (c.needs(0)) pull_back_left(c, g, saved.b, saved.a_transposed);
+        if (c.needs(1)) pull_back_right(c, g, saved.a, saved.b_transposed);
       });
 }
 

@@ -95,8 +95,7 @@ bool records(const TrackedTensor& t) {
 
 // √v for v ≥ 0, with derivative 0 at 0.
 TrackedTensor sqrt_flat_at_zero(const TrackedTensor& v) {
-  const TrackedTensor zero = eq(v, 0.0);
-  return where(zero, v, sqrt(where(zero, 1.0, v)));
+  return where(eq(v, 0.0), v, sqrt(v));
 }
 
 void check_not_empty(const char* name, const Shape& shape,
@@ -255,8 +254,7 @@ TrackedTensor power_norm(const TrackedTensor& x, const ReducedAxes& axes,
   if (p == 2) return sqrt_flat_at_zero(total(square(x)));
   // |x|ᵖ and the root have no finite derivatives at 0.
   const auto power = [](const TrackedTensor& base, double exponent) {
-    const TrackedTensor zero = eq(base, 0.0);
-    return where(zero, 0.0, pow(where(zero, 1.0, base), exponent));
+    return where(eq(base, 0.0), 0.0, pow(base, exponent));
   };
   return power(total(power(abs(x), p)), 1 / p);
 }
@@ -381,10 +379,9 @@ TrackedTensor logsumexp(Operand x, Axes named, bool keepdims) {
   const TrackedTensor total =
       reduce("logsumexp", Reduction::sum, exp(wide - shift), axes, keepdims,
              wide.dtype(), site);
-  const TrackedTensor none = eq(total, 0.0);
+  // No gradient where nothing was added: the logarithm's is infinite.
   const TrackedTensor result =
-      where(none, -infinity, log(where(none, 1.0, total))) +
-      reshape(shift, shape);
+      where(eq(total, 0.0), -infinity, log(total)) + reshape(shift, shape);
   return tape::apply_cast("logsumexp", result, t.dtype());
 }
 

@@ -96,8 +96,8 @@ JACQUARD_FN double copysign_(double a, double b) {
   return JACQUARD_LIBM(copysign)(a, b);
 }
 
-#define JACQUARD_ROUNDING(ours, name)                                        \
-  JACQUARD_FN float ours(float x) { return JACQUARD_LIBM(name##f)(x); }      \
+#define JACQUARD_ROUNDING(ours, name)                                   \
+  JACQUARD_FN float ours(float x) { return JACQUARD_LIBM(name##f)(x); } \
   JACQUARD_FN double ours(double x) { return JACQUARD_LIBM(name)(x); }
 JACQUARD_ROUNDING(sqrt_, sqrt)
 JACQUARD_ROUNDING(floor_, floor)
@@ -108,20 +108,21 @@ JACQUARD_ROUNDING(abs_, fabs)
 #undef JACQUARD_ROUNDING
 
 // The elementary functions: U with one operand, B with two.
-#define JACQUARD_ELEMENTARY(U, B)                                            \
-  U(exp) U(expm1) U(log) U(log1p) U(cbrt) U(sin) U(cos) U(tan) U(asin)       \
-  U(acos) U(atan) U(sinh) U(cosh) U(tanh) U(asinh) U(acosh) U(atanh) U(erf)  \
-  U(erfc) B(pow) B(atan2)
+#define JACQUARD_ELEMENTARY(U, B)                                       \
+  U(exp)                                                                \
+  U(expm1) U(log) U(log1p) U(cbrt) U(sin) U(cos) U(tan) U(asin) U(acos) \
+      U(atan) U(sinh) U(cosh) U(tanh) U(asinh) U(acosh) U(atanh) U(erf) \
+          U(erfc) B(pow) B(atan2)
 
-#define JACQUARD_UNARY(name)                                                 \
+#define JACQUARD_UNARY(name)                                                  \
   JACQUARD_FN float lib_##name(float x) { return JACQUARD_LIBM(name##f)(x); } \
   JACQUARD_FN double lib_##name(double x) { return JACQUARD_LIBM(name)(x); }
-#define JACQUARD_BINARY(name)                       \
-  JACQUARD_FN float lib_##name(float a, float b) {  \
-    return JACQUARD_LIBM(name##f)(a, b);            \
-  }                                                 \
+#define JACQUARD_BINARY(name)                         \
+  JACQUARD_FN float lib_##name(float a, float b) {    \
+    return JACQUARD_LIBM(name##f)(a, b);              \
+  }                                                   \
   JACQUARD_FN double lib_##name(double a, double b) { \
-    return JACQUARD_LIBM(name)(a, b);               \
+    return JACQUARD_LIBM(name)(a, b);                 \
   }
 JACQUARD_ELEMENTARY(JACQUARD_UNARY, JACQUARD_BINARY)
 JACQUARD_BINARY(fmod)

@@ -27,10 +27,10 @@ template <class V>
 JACQUARD_FN V op_neg(V a) {
   return -a;
 }
-#define JACQUARD_WRAP(T, U)                                                  \
-  JACQUARD_FN T op_add(T a, T b) { return static_cast<T>((U)a + (U)b); }                  \
-  JACQUARD_FN T op_sub(T a, T b) { return static_cast<T>((U)a - (U)b); }                  \
-  JACQUARD_FN T op_mul(T a, T b) { return static_cast<T>((U)a * (U)b); }                  \
+#define JACQUARD_WRAP(T, U)                                              \
+  JACQUARD_FN T op_add(T a, T b) { return static_cast<T>((U)a + (U)b); } \
+  JACQUARD_FN T op_sub(T a, T b) { return static_cast<T>((U)a - (U)b); } \
+  JACQUARD_FN T op_mul(T a, T b) { return static_cast<T>((U)a * (U)b); } \
   JACQUARD_FN T op_neg(T a) { return static_cast<T>((U)0 - (U)a); }
 JACQUARD_WRAP(int, unsigned)
 JACQUARD_WRAP(long, unsigned long)
@@ -135,10 +135,10 @@ JACQUARD_FN V op_round(V x) {
 
 // --- comparisons and logic ---------------------------------------------------
 
-#define JACQUARD_COMPARISON(name, operation)  \
-  template <class V>                          \
-  JACQUARD_FN auto op_##name(V a, V b) {      \
-    return a operation b;                     \
+#define JACQUARD_COMPARISON(name, operation) \
+  template <class V>                         \
+  JACQUARD_FN auto op_##name(V a, V b) {     \
+    return a operation b;                    \
   }
 JACQUARD_COMPARISON(eq, ==)
 JACQUARD_COMPARISON(ne, !=)
@@ -187,10 +187,10 @@ JACQUARD_FN V op_where(M m, V a, V b) {
 
 // --- elementary functions ----------------------------------------------------
 
-#define JACQUARD_UNARY(name)      \
-  template <class V>              \
-  JACQUARD_FN V op_##name(V x) {  \
-    return lib_##name(x);         \
+#define JACQUARD_UNARY(name)     \
+  template <class V>             \
+  JACQUARD_FN V op_##name(V x) { \
+    return lib_##name(x);        \
   }
 #define JACQUARD_BINARY(name)         \
   template <class V>                  \
@@ -243,14 +243,14 @@ JACQUARD_FN V fma_polynomial(V x, double c, C... rest) {
 // idea.)
 template <class V>
 JACQUARD_FN V erfinv_ratio(V t) {
-  const V near_one = fma_polynomial(
-      t, 8.40016484e-1, -2.64646143e-1, 4.83185798e-3, 3.02698812e-3,
-      3.93552968e-4, 2.84108955e-5, 1.22150334e-6, 2.93243101e-8,
-      3.03697567e-10);
-  const V middle = fma_polynomial(
-      t, 8.86226892e-1, -2.32015476e-1, 1.15392581e-2, 2.31468678e-3,
-      -1.47697632e-4, -5.61530760e-5, 1.12963626e-7, 1.22774793e-6,
-      1.43285448e-7, 5.43877832e-9);
+  const V near_one =
+      fma_polynomial(t, 8.40016484e-1, -2.64646143e-1, 4.83185798e-3,
+                     3.02698812e-3, 3.93552968e-4, 2.84108955e-5, 1.22150334e-6,
+                     2.93243101e-8, 3.03697567e-10);
+  const V middle = fma_polynomial(t, 8.86226892e-1, -2.32015476e-1,
+                                  1.15392581e-2, 2.31468678e-3, -1.47697632e-4,
+                                  -5.61530760e-5, 1.12963626e-7, 1.22774793e-6,
+                                  1.43285448e-7, 5.43877832e-9);
   return select(t < V(-6.125), near_one, middle);
 }
 
@@ -263,14 +263,14 @@ JACQUARD_FN V op_erfinv(V x) {
     // Beyond float32's range: a fit in √−t. Then one step of Halley's method
     // on erf, or on erfc where 1 − x is exact.
     const V s = sqrt_(-t);
-    const V far = polynomial(
-        s, 0.17225051466095114, 0.55395667834580579, 0.25036428292054162,
-        -0.080986483785507124, 0.016881204579034557, -0.0023107882108017179,
-        0.00020163520146212499, -1.0205453781305818e-05,
-        2.2857534967627364e-07);
+    const V far = polynomial(s, 0.17225051466095114, 0.55395667834580579,
+                             0.25036428292054162, -0.080986483785507124,
+                             0.016881204579034557, -0.0023107882108017179,
+                             0.00020163520146212499, -1.0205453781305818e-05,
+                             2.2857534967627364e-07);
     y = select(t < V(-15.0), far, y);
-    const V residual = select(a < V(0.5), lib_erf(y) - a,
-                              (V(1) - a) - lib_erfc(y));
+    const V residual =
+        select(a < V(0.5), lib_erf(y) - a, (V(1) - a) - lib_erfc(y));
     const V u = residual * lib_exp(y * y) * V(0.88622692545275801365);
     y = y - u / (V(1) + y * u);
   }
@@ -319,9 +319,9 @@ JACQUARD_FN V op_digamma(V x) {
 
   const V large = select(z < V(10), V(10), z);
   const V w = V(1) / (large * large);
-  const V series = polynomial(
-      w, 1.0 / 12, -1.0 / 120, 1.0 / 252, -1.0 / 240, 1.0 / 132,
-      -691.0 / 32760, 1.0 / 12, -3617.0 / 8160);
+  const V series =
+      polynomial(w, 1.0 / 12, -1.0 / 120, 1.0 / 252, -1.0 / 240, 1.0 / 132,
+                 -691.0 / 32760, 1.0 / 12, -3617.0 / 8160);
   const V far = lib_log(large) - (V(0.5) / large + w * series);
   V result = select(z < V(10), near, far);
 
@@ -347,7 +347,7 @@ JACQUARD_FN double shifted_power(double x, double k, double s) {
   const double added = q - x;
   const double lost = (x - (q - added)) + (k - added);
   const double power = lib_pow(q, -s);
-  return lost == 0 ? power : power - power * (s * lost / q);
+  return q < 1e300 ? power - power * (s * lost / q) : power;
 }
 
 // Hurwitz' zeta(s, x), x > 0, s ≥ 2 an integer, by Euler and Maclaurin's

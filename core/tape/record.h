@@ -71,6 +71,10 @@ class PullbackContext {
     bool accumulate;
   };
   Target target(int i);
+  // The same for a product of matrices: the last two axes may be swapped in
+  // memory, and are in fresh memory if `transposed` (for the operand whose own
+  // layout is such: its gradient then is not copied on the way to the leaf).
+  Target matrix_target(int i, bool transposed);
   // Adds g to the part of input i's cotangent that `view` selects: all parts
   // go into one buffer. `view` maps a contiguous tensor of the input's shape
   // to the part. Only when not recording.
@@ -83,6 +87,7 @@ class PullbackContext {
   friend class Walk;
   PullbackContext(Walk& walk, Node& node, TrackedTensor cotangent)
       : walk_(walk), node_(node), cotangent_(std::move(cotangent)) {}
+  Target make_target(int i, const Strides& fresh);
   Tensor part_buffer(int i);
   static void add_into(const Tensor& part, const TrackedTensor& g);
 

@@ -205,15 +205,36 @@ void PullbackContext::add(int i, TrackedTensor g) {
 }
 
 PullbackContext::Target PullbackContext::target(int i) {
+  const Strides strides = contiguous_strides(shape_of(i));
+  Walk::Slot& slot = *walk_.slot_of(*node_.edges[i]);
+  if (slot.owned && !slot.cotangent.data().is_contiguous()) slot.owned = false;
+  return make_target(i, strides);
+}
+
+PullbackContext::Target PullbackContext::matrix_target(int i, bool transposed) {
+  const Shape& shape = shape_of(i);
+  Strides strides = contiguous_strides(shape);
+  const int last = shape.rank() - 1;
+  if (transposed) {
+    strides[last - 1] = 1;
+    strides[last] = std::max<std::int64_t>(shape[last - 1], 1);
+  }
+  return make_target(i, strides);
+}
+
+PullbackContext::Target PullbackContext::make_target(int i,
+                                                     const Strides& fresh) {
   Node& to = *node_.edges[i];
   Walk::Slot& slot = *walk_.slot_of(to);
   if (slot.owned) return {slot.cotangent.data(), true};
-  Tensor fresh = Tensor::empty(to.shape, collected_type(to.dtype), to.device);
+  const Tensor memory =
+      Tensor::empty({to.shape.numel()}, collected_type(to.dtype), to.device);
+  Tensor target = memory.view(to.shape, fresh, 0);
   const bool accumulate = slot.cotangent.defined();
-  if (accumulate) compute_into(fresh, slot.cotangent, false, node_.name);
-  slot.cotangent = TrackedTensor(fresh);
+  if (accumulate) compute_into(target, slot.cotangent, false, node_.name);
+  slot.cotangent = TrackedTensor(target);
   slot.owned = true;
-  return {std::move(fresh), accumulate};
+  return {std::move(target), accumulate};
 }
 
 Tensor PullbackContext::part_buffer(int i) {

@@ -11,13 +11,13 @@ JACQUARD_INLINE Raw<To, N> convert(Raw<From, N> x) {
   constexpr bool to_float = To(0.5) != To(0);
   if constexpr (from_float && !to_float) {
     // Out of range (NaN is not in it): the smallest integer.
-    constexpr From limit = sizeof(To) == 4 ? From(2147483648.0)
-                                           : From(9223372036854775808.0);
+    constexpr From limit =
+        sizeof(To) == 4 ? From(2147483648.0) : From(9223372036854775808.0);
     // Above −2^31 − 1 truncation fits; in float32 there is nothing between.
     constexpr From lowest =
         sizeof(From) == 8 && sizeof(To) == 4 ? From(-2147483649.0) : -limit;
-    const auto above = sizeof(From) == 8 && sizeof(To) == 4
-                           ? (x > lowest) : (x >= lowest);
+    const auto above =
+        sizeof(From) == 8 && sizeof(To) == 4 ? (x > lowest) : (x >= lowest);
     using S = typename Element<From>::Signed;
     const Raw<S, N> fits = (Raw<S, N>)(above & (x < limit));
     const Raw<From, N> safe = fits ? x : (Raw<From, N>{} - limit);

@@ -22,8 +22,7 @@ JACQUARD_INLINE F32 round_to_float16(F32 x) {
   const F32 a = abs_(x);
   const I32 bits = bits_of(a);
   const I32 odd = (bits >> 13) & I32(1);
-  const F32 normal =
-      float_of_bits((bits + I32(0xfff) + odd) & I32(~0x1fff));
+  const F32 normal = float_of_bits((bits + I32(0xfff) + odd) & I32(~0x1fff));
   const F32 tiny = (a + F32(0.5f)) - F32(0.5f);
   F32 r = select(a < F32(0x1p-14f), tiny, normal);
   r = select(r > F32(65504.0f), F32(__builtin_inff()), r);
@@ -31,8 +30,8 @@ JACQUARD_INLINE F32 round_to_float16(F32 x) {
 }
 
 JACQUARD_INLINE F32 from_bfloat16(HalfBits h) {
-  return float_of_bits(I32(__builtin_convertvector(h, Raw<std::int32_t>)) <<
-                       16);
+  return float_of_bits(I32(__builtin_convertvector(h, Raw<std::int32_t>))
+                       << 16);
 }
 JACQUARD_INLINE HalfBits to_bfloat16(F32 x) {
   const I32 bits = bits_of(round_to_bfloat16(x));
@@ -64,8 +63,8 @@ JACQUARD_INLINE F32 from_float16(HalfBits h) {
   const I32 sign = (bits & I32(0x8000)) << 16;
   const I32 finite = bits_of(float_of_bits(magnitude) * F32(0x1p112f));
   const I32 special = magnitude | I32(0x7f800000);
-  return float_of_bits(
-      select(magnitude >= I32(0x0f800000), special, finite) | sign);
+  return float_of_bits(select(magnitude >= I32(0x0f800000), special, finite) |
+                       sign);
 }
 JACQUARD_INLINE HalfBits to_float16(F32 x) {
   const F32 a = abs_(round_to_float16(x));

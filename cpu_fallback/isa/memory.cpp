@@ -71,7 +71,8 @@ JACQUARD_INLINE void encode_run(const typename C::Register* from,
                                 typename C::Memory* to, std::size_t n) {
   using P = Pack<typename C::Register>;
   std::size_t i = 0;
-  for (; i + kLanes<C> <= n; i += kLanes<C>) C::encode(P::load(from + i), to + i);
+  for (; i + kLanes<C> <= n; i += kLanes<C>)
+    C::encode(P::load(from + i), to + i);
   if (i == n) return;
   typename C::Memory last[kLanes<C>];
   C::encode(P::load(from + i), last);

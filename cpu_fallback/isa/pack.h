@@ -321,9 +321,9 @@ JACQUARD_INLINE void store_mask(Mask<S> m, std::uint8_t* to) {
 #if JACQUARD_PACK_BYTES == 32
     const __m256i v = (__m256i)m.v;
     if constexpr (sizeof(S) == 8) {
-      low = (__m128i)_mm_shuffle_ps((__m128)_mm256_castsi256_si128(v),
-                                    (__m128)_mm256_extracti128_si256(v, 1),
-                                    0x88);
+      low =
+          (__m128i)_mm_shuffle_ps((__m128)_mm256_castsi256_si128(v),
+                                  (__m128)_mm256_extracti128_si256(v, 1), 0x88);
       high = low;
     } else {
       low = _mm256_castsi256_si128(v);
@@ -347,8 +347,7 @@ JACQUARD_INLINE void store_mask(Mask<S> m, std::uint8_t* to) {
 
 // Two packs shuffled into one: lane i is element index(i) of a followed by b.
 template <class R, class Index, int... i>
-JACQUARD_INLINE R shuffle(R a, R b, Index,
-                          std::integer_sequence<int, i...>) {
+JACQUARD_INLINE R shuffle(R a, R b, Index, std::integer_sequence<int, i...>) {
   return __builtin_shufflevector(a, b, Index::at(i)...);
 }
 template <class Index, class T>

@@ -54,11 +54,11 @@ namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 namespace {
 
 #if JACQUARD_PACK_BYTES == 64
-#define JACQUARD_ROUND(ours, lib, mode)                           \
-  JACQUARD_INLINE F32 ours(F32 x) {                               \
+#define JACQUARD_ROUND(ours, lib, mode)                              \
+  JACQUARD_INLINE F32 ours(F32 x) {                                  \
     return F32(_mm512_roundscale_ps(x.v, mode | _MM_FROUND_NO_EXC)); \
-  }                                                               \
-  JACQUARD_INLINE F64 ours(F64 x) {                               \
+  }                                                                  \
+  JACQUARD_INLINE F64 ours(F64 x) {                                  \
     return F64(_mm512_roundscale_pd(x.v, mode | _MM_FROUND_NO_EXC)); \
   }
 JACQUARD_INLINE F32 sqrt_(F32 x) { return F32(_mm512_sqrt_ps(x.v)); }
@@ -70,11 +70,11 @@ JACQUARD_INLINE F64 fma_(F64 a, F64 b, F64 c) {
   return F64(_mm512_fmadd_pd(a.v, b.v, c.v));
 }
 #elif JACQUARD_PACK_BYTES == 32
-#define JACQUARD_ROUND(ours, lib, mode)                        \
-  JACQUARD_INLINE F32 ours(F32 x) {                            \
+#define JACQUARD_ROUND(ours, lib, mode)                         \
+  JACQUARD_INLINE F32 ours(F32 x) {                             \
     return F32(_mm256_round_ps(x.v, mode | _MM_FROUND_NO_EXC)); \
-  }                                                            \
-  JACQUARD_INLINE F64 ours(F64 x) {                            \
+  }                                                             \
+  JACQUARD_INLINE F64 ours(F64 x) {                             \
     return F64(_mm256_round_pd(x.v, mode | _MM_FROUND_NO_EXC)); \
   }
 JACQUARD_INLINE F32 sqrt_(F32 x) { return F32(_mm256_sqrt_ps(x.v)); }
@@ -87,20 +87,20 @@ JACQUARD_INLINE F64 fma_(F64 a, F64 b, F64 c) {
 }
 #else
 #if defined(__SSE4_1__) && !defined(JACQUARD_ISA_GENERIC)
-#define JACQUARD_ROUND(ours, lib, mode)                     \
-  JACQUARD_INLINE F32 ours(F32 x) {                         \
+#define JACQUARD_ROUND(ours, lib, mode)                      \
+  JACQUARD_INLINE F32 ours(F32 x) {                          \
     return F32(_mm_round_ps(x.v, mode | _MM_FROUND_NO_EXC)); \
-  }                                                         \
-  JACQUARD_INLINE F64 ours(F64 x) {                         \
+  }                                                          \
+  JACQUARD_INLINE F64 ours(F64 x) {                          \
     return F64(_mm_round_pd(x.v, mode | _MM_FROUND_NO_EXC)); \
   }
 #else
-#define JACQUARD_ROUND(ours, lib, mode)                              \
-  JACQUARD_INLINE F32 ours(F32 x) {                                  \
+#define JACQUARD_ROUND(ours, lib, mode)                                \
+  JACQUARD_INLINE F32 ours(F32 x) {                                    \
     return lanewise([](float e) { return __builtin_##lib##f(e); }, x); \
-  }                                                                  \
-  JACQUARD_INLINE F64 ours(F64 x) {                                  \
-    return lanewise([](double e) { return __builtin_##lib(e); }, x); \
+  }                                                                    \
+  JACQUARD_INLINE F64 ours(F64 x) {                                    \
+    return lanewise([](double e) { return __builtin_##lib(e); }, x);   \
   }
 #endif
 JACQUARD_INLINE F64 fma_(F64 a, F64 b, F64 c) {
@@ -181,29 +181,29 @@ JACQUARD_INLINE F64 to_float(I64 x) {
 }
 
 #ifdef JACQUARD_LIBMVEC
-#define JACQUARD_UNARY(name)                   \
-  JACQUARD_INLINE F32 mv_##name(F32 x) {       \
-    return F32(JACQUARD_MV_F32(name)(x.v));    \
-  }                                            \
-  JACQUARD_INLINE F64 mv_##name(F64 x) {       \
-    return F64(JACQUARD_MV_F64(name)(x.v));    \
+#define JACQUARD_UNARY(name)                \
+  JACQUARD_INLINE F32 mv_##name(F32 x) {    \
+    return F32(JACQUARD_MV_F32(name)(x.v)); \
+  }                                         \
+  JACQUARD_INLINE F64 mv_##name(F64 x) {    \
+    return F64(JACQUARD_MV_F64(name)(x.v)); \
   }
-#define JACQUARD_BINARY(name)                         \
-  JACQUARD_INLINE F32 mv_##name(F32 a, F32 b) {       \
-    return F32(JACQUARD_MV2_F32(name)(a.v, b.v));     \
-  }                                                   \
-  JACQUARD_INLINE F64 mv_##name(F64 a, F64 b) {       \
-    return F64(JACQUARD_MV2_F64(name)(a.v, b.v));     \
+#define JACQUARD_BINARY(name)                     \
+  JACQUARD_INLINE F32 mv_##name(F32 a, F32 b) {   \
+    return F32(JACQUARD_MV2_F32(name)(a.v, b.v)); \
+  }                                               \
+  JACQUARD_INLINE F64 mv_##name(F64 a, F64 b) {   \
+    return F64(JACQUARD_MV2_F64(name)(a.v, b.v)); \
   }
 #else
-#define JACQUARD_UNARY(name)                                \
-  template <class T>                                        \
-  JACQUARD_INLINE Pack<T> mv_##name(Pack<T> x) {            \
-    return lanewise([](T e) { return lib_##name(e); }, x);  \
+#define JACQUARD_UNARY(name)                               \
+  template <class T>                                       \
+  JACQUARD_INLINE Pack<T> mv_##name(Pack<T> x) {           \
+    return lanewise([](T e) { return lib_##name(e); }, x); \
   }
-#define JACQUARD_BINARY(name)                                       \
-  template <class T>                                                \
-  JACQUARD_INLINE Pack<T> mv_##name(Pack<T> a, Pack<T> b) {         \
+#define JACQUARD_BINARY(name)                                         \
+  template <class T>                                                  \
+  JACQUARD_INLINE Pack<T> mv_##name(Pack<T> a, Pack<T> b) {           \
     return lanewise([](T x, T y) { return lib_##name(x, y); }, a, b); \
   }
 #endif
@@ -211,11 +211,13 @@ JACQUARD_ELEMENTARY(JACQUARD_UNARY, JACQUARD_BINARY)
 #undef JACQUARD_UNARY
 #undef JACQUARD_BINARY
 
-#define JACQUARD_UNARY(name) \
-  template <class T>         \
-  JACQUARD_INLINE Pack<T> lib_##name(Pack<T> x) { return mv_##name(x); }
-#define JACQUARD_BINARY(name) \
-  template <class T>          \
+#define JACQUARD_UNARY(name)                      \
+  template <class T>                              \
+  JACQUARD_INLINE Pack<T> lib_##name(Pack<T> x) { \
+    return mv_##name(x);                          \
+  }
+#define JACQUARD_BINARY(name)                                \
+  template <class T>                                         \
   JACQUARD_INLINE Pack<T> lib_##name(Pack<T> a, Pack<T> b) { \
     return mv_##name(a, b);                                  \
   }

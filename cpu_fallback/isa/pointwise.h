@@ -23,12 +23,12 @@ JACQUARD_INLINE I64 lib_pow(I64 a, I64 b) {
 }
 
 // Functors. JACQUARD_PRIMITIVES names all, a template is used or it is not.
-#define JACQUARD_FUNCTOR(name, arity, cls)                      \
-  struct Fn_##name {                                            \
-    template <class... V>                                       \
-    static JACQUARD_INLINE auto call(V... v) {                  \
-      return op_##name(v...);                                   \
-    }                                                           \
+#define JACQUARD_FUNCTOR(name, arity, cls)     \
+  struct Fn_##name {                           \
+    template <class... V>                      \
+    static JACQUARD_INLINE auto call(V... v) { \
+      return op_##name(v...);                  \
+    }                                          \
   };
 JACQUARD_PRIMITIVES(JACQUARD_FUNCTOR)
 #undef JACQUARD_FUNCTOR
@@ -95,11 +95,11 @@ void fill_structure(KernelTable& table, DType dtype) {
 }
 
 // Classes f, n and b for a floating type.
-#define JACQUARD_FILL_f(name, arity) \
+#define JACQUARD_FILL_f(name, arity)                   \
   table.op[static_cast<int>(pointwise::Op::name)][d] = \
       &tile_value<Fn_##name, T, arity>;
 #define JACQUARD_FILL_n(name, arity) JACQUARD_FILL_f(name, arity)
-#define JACQUARD_FILL_b(name, arity) \
+#define JACQUARD_FILL_b(name, arity)                   \
   table.op[static_cast<int>(pointwise::Op::name)][d] = \
       &tile_test<Fn_##name, T, arity>;
 #define JACQUARD_FILL_l(name, arity)
@@ -116,7 +116,7 @@ void fill_floating(KernelTable& table, DType dtype) {
 #undef JACQUARD_FILL_f
 #define JACQUARD_FILL_f(name, arity)
 #undef JACQUARD_FILL_n
-#define JACQUARD_FILL_n(name, arity) \
+#define JACQUARD_FILL_n(name, arity)                   \
   table.op[static_cast<int>(pointwise::Op::name)][d] = \
       &tile_value<Fn_##name, T, arity>;
 

@@ -24,8 +24,8 @@ JACQUARD_INLINE void mul_wide(Words a, unsigned b, Words& high, Words& low) {
   low = U64((Raw<std::uint64_t>)_mm256_mul_epu32((__m256i)a.v.v,
                                                  _mm256_set1_epi64x(b)));
 #elif defined(__SSE2__)
-  low = U64((Raw<std::uint64_t>)_mm_mul_epu32((__m128i)a.v.v,
-                                              _mm_set1_epi64x(b)));
+  low = U64(
+      (Raw<std::uint64_t>)_mm_mul_epu32((__m128i)a.v.v, _mm_set1_epi64x(b)));
 #else
   low = (a.v & U64(std::uint64_t{0xffffffff})) * U64(std::uint64_t(b));
 #endif
@@ -198,9 +198,9 @@ void random(std::uint64_t seed, std::uint64_t offset, std::int64_t position,
     for (std::size_t i = 0; i < n; i += V::lanes) {
       std::uint64_t element[V::lanes];
       for (int k = 0; k < V::lanes; ++k)
-        element[k] = static_cast<std::uint64_t>(position) +
-                     (i + static_cast<unsigned>(k)) *
-                         static_cast<std::uint64_t>(stride);
+        element[k] =
+            static_cast<std::uint64_t>(position) +
+            (i + static_cast<unsigned>(k)) * static_cast<std::uint64_t>(stride);
       Finish::call(scattered<D>(seed, offset, element, out)).store(out + i);
     }
     return;

@@ -84,8 +84,7 @@ void fold(const void* source, std::size_t n, void* result) {
   for (int half = ways / 2; half > 0; half /= 2)
     for (int w = 0; w < half; ++w) acc[w] = F::call(acc[w], acc[w + half]);
   T* total = static_cast<T*>(result);
-  const T folded =
-      fold_lanes(acc[0], [](V a, V b) { return F::call(a, b); });
+  const T folded = fold_lanes(acc[0], [](V a, V b) { return F::call(a, b); });
   *total = F::call(*total, folded);
 }
 

@@ -8,8 +8,8 @@ namespace {
 using pointwise::Op;
 
 // f(pack) for the packs of a row, a partial one filled up with `rest`, summed
-// into `ways` sums in turn; every 256 turns these go to outer sums, so that long
-// rows keep their precision.
+// into `ways` sums in turn; every 256 turns these go to outer sums, so that
+// long rows keep their precision.
 constexpr int kWays = 4;
 
 template <class T, class F>
@@ -24,8 +24,7 @@ JACQUARD_INLINE T sum_row(std::size_t cols, F f) {
     for (V& a : acc) a = V(T(0));
     const std::size_t end = cols - i < 256 * turn ? cols : i + 256 * turn;
     for (; i + turn <= end; i += turn)
-      for (int w = 0; w < kWays; ++w)
-        acc[w] = acc[w] + f(i + w * lanes, lanes);
+      for (int w = 0; w < kWays; ++w) acc[w] = acc[w] + f(i + w * lanes, lanes);
     if (end == cols) {
       for (int w = 0; i < cols; i += lanes, ++w)
         acc[w] = acc[w] + f(i, cols - i < lanes ? cols - i : lanes);
@@ -160,8 +159,7 @@ void row_arg(const void* a, const void*, const void*, void* out,
     for (;; i += lanes) {
       const std::size_t n = cols - i < lanes ? cols - i : lanes;
       const V p = load_some(x + i, n, x[0]);
-      const unsigned found =
-          mask_bits(best == best ? p == wanted : p != p);
+      const unsigned found = mask_bits(best == best ? p == wanted : p != p);
       if (found != 0) {
         i += static_cast<unsigned>(__builtin_ctz(found));
         break;
@@ -197,9 +195,8 @@ JACQUARD_INLINE Pack<T> exp_some(const T* x, std::size_t i, std::size_t n,
 template <class T>
 JACQUARD_INLINE T sum_exp(const T* x, T shift, std::size_t cols) {
   const Pack<T> m(shift);
-  return sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
-    return exp_some(x, i, n, m);
-  });
+  return sum_row<T>(
+      cols, [&](std::size_t i, std::size_t n) { return exp_some(x, i, n, m); });
 }
 template <class T>
 JACQUARD_INLINE T log_of(T x) {
@@ -274,15 +271,15 @@ JACQUARD_INLINE Moments<T> moments_of(const T* x, T epsilon, std::size_t cols) {
 template <class T>
 void row_normalize(const void* a, const void* b, const void* c, void* out,
                    std::size_t rows, std::size_t cols) {
-  rows_of<T>(
-      a, b, c, out, rows, cols,
-      [=](const T* x, const T* epsilon, const T*, T* to) {
-        const Moments<T> row = moments_of(x, *epsilon, cols);
-        const Pack<T> mean(row.mean), inverse(row.inverse);
-        each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
-          store_some((load_some(x + i, n, T(0)) - mean) * inverse, to + i, n);
-        });
-      });
+  rows_of<T>(a, b, c, out, rows, cols,
+             [=](const T* x, const T* epsilon, const T*, T* to) {
+               const Moments<T> row = moments_of(x, *epsilon, cols);
+               const Pack<T> mean(row.mean), inverse(row.inverse);
+               each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
+                 store_some((load_some(x + i, n, T(0)) - mean) * inverse,
+                            to + i, n);
+               });
+             });
 }
 
 // dx = inverse · (g − mean(g) − x̂ · mean(g · x̂)), x̂ the normalised row.
@@ -296,14 +293,13 @@ void row_normalize_vjp(const void* a, const void* b, const void* c, void* out,
         const Moments<T> row = moments_of(x, *epsilon, cols);
         const V mean(row.mean), inverse(row.inverse);
         const T count = static_cast<T>(cols);
-        const V along(sum_row<T>(cols,
-                                 [&](std::size_t i, std::size_t n) {
-                                   const V centred =
-                                       load_some(x + i, n, row.mean) - mean;
-                                   return load_some(g + i, n, T(0)) *
-                                          (centred * inverse);
-                                 }) /
-                      count);
+        const V along(
+            sum_row<T>(cols,
+                       [&](std::size_t i, std::size_t n) {
+                         const V centred = load_some(x + i, n, row.mean) - mean;
+                         return load_some(g + i, n, T(0)) * (centred * inverse);
+                       }) /
+            count);
         const V shift(sum_of(g, cols) / count);
         each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
           const V normal = (load_some(x + i, n, T(0)) - mean) * inverse;

@@ -202,9 +202,6 @@ void add_with_scalars(std::vector<OpCase>& out) {
                "polygamma 3", [](T x) { return polygamma(3, x); }, pentagamma,
                0.5, 5)),
            1e-15, 4e-14),
-      formula("stop_gradient beside x",
-              [](T x) { return stop_gradient(x * x) + x; },
-              [](double x) { return x * x + x; }, -2, 2),
       formula("materialize", [](T x) { return materialize(x * x); },
               [](double x) { return x * x; }, -2, 2),
       formula("fused",
@@ -222,8 +219,6 @@ void add_with_scalars(std::vector<OpCase>& out) {
     if (c.name == "clamp") c.inputs[0].avoid = {-0.5, 1.25};
     if (c.name == "maximum with scalar") c.inputs[0].avoid = {0.5};
     if (c.name == "minimum with scalar") c.inputs[0].avoid = {-0.5};
-    // Finite differences do see the constant part.
-    if (c.name == "stop_gradient beside x") c.differentiable = false;
     out.push_back(std::move(c));
   }
 }

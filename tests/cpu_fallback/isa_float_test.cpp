@@ -28,8 +28,7 @@ long double exact_digamma(long double x) {
            w * (1.0L / 120 -
                 w * (1.0L / 252 -
                      w * (1.0L / 240 -
-                          w * (1.0L / 132 -
-                               w * (691.0L / 32760 - w / 12))))));
+                          w * (1.0L / 132 - w * (691.0L / 32760 - w / 12))))));
   return std::log(x) - 0.5L / x - series - sum;
 }
 
@@ -43,8 +42,7 @@ long double exact_erfinv(long double x) {
   const long double h = 2 / (kPi * 0.147L) + l / 2;
   long double y = std::sqrt(std::sqrt(h * h - l / 0.147L) - h);
   for (int i = 0; i < 12; ++i) {
-    const long double f =
-        a < 0.5L ? std::erf(y) - a : (1 - a) - std::erfc(y);
+    const long double f = a < 0.5L ? std::erf(y) - a : (1 - a) - std::erfc(y);
     const long double u = f * std::exp(y * y) * std::sqrt(kPi) / 2;
     y -= u / (1 + y * u);
   }
@@ -67,36 +65,54 @@ struct Case {
   };
 };
 
-#define UNARY(name) \
-  Case { Op::name, [](long double x, long double) { return std::name(x); } }
+#define UNARY(name)                                                   \
+  Case {                                                              \
+    Op::name, [](long double x, long double) { return std::name(x); } \
+  }
 
 std::vector<Case> unary_cases() {
   using L = long double;
   std::vector<Case> cases = {
-      UNARY(exp),   UNARY(expm1), UNARY(log),   UNARY(log1p), UNARY(cbrt),
-      UNARY(sin),   UNARY(cos),   UNARY(tan),   UNARY(asin),  UNARY(acos),
-      UNARY(atan),  UNARY(sinh),  UNARY(cosh),  UNARY(tanh),  UNARY(asinh),
-      UNARY(acosh), UNARY(atanh), UNARY(erf),   UNARY(erfc),  UNARY(lgamma),
+      UNARY(exp),   UNARY(expm1), UNARY(log),  UNARY(log1p), UNARY(cbrt),
+      UNARY(sin),   UNARY(cos),   UNARY(tan),  UNARY(asin),  UNARY(acos),
+      UNARY(atan),  UNARY(sinh),  UNARY(cosh), UNARY(tanh),  UNARY(asinh),
+      UNARY(acosh), UNARY(atanh), UNARY(erf),  UNARY(erfc),  UNARY(lgamma),
   };
   const auto add = [&](Op op, Reference f, double limit) {
     cases.push_back({op, std::move(f), limit});
   };
-  add(Op::sqrt, [](L x, L) { return std::sqrt(x); }, 0.5);
-  add(Op::rsqrt, [](L x, L) { return 1 / std::sqrt(x); }, 1.5);
-  add(Op::neg, [](L x, L) { return -x; }, 0);
-  add(Op::abs, [](L x, L) { return std::fabs(x); }, 0);
-  add(Op::floor, [](L x, L) { return std::floor(x); }, 0);
-  add(Op::ceil, [](L x, L) { return std::ceil(x); }, 0);
-  add(Op::trunc, [](L x, L) { return std::trunc(x); }, 0);
-  add(Op::round, [](L x, L) { return std::nearbyint(x); }, 0);
-  add(Op::sign, [](L x, L) { return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x; },
+  add(
+      Op::sqrt, [](L x, L) { return std::sqrt(x); }, 0.5);
+  add(
+      Op::rsqrt, [](L x, L) { return 1 / std::sqrt(x); }, 1.5);
+  add(
+      Op::neg, [](L x, L) { return -x; }, 0);
+  add(
+      Op::abs, [](L x, L) { return std::fabs(x); }, 0);
+  add(
+      Op::floor, [](L x, L) { return std::floor(x); }, 0);
+  add(
+      Op::ceil, [](L x, L) { return std::ceil(x); }, 0);
+  add(
+      Op::trunc, [](L x, L) { return std::trunc(x); }, 0);
+  add(
+      Op::round, [](L x, L) { return std::nearbyint(x); }, 0);
+  add(
+      Op::sign, [](L x, L) { return x > 0    ? 1
+                                    : x < 0  ? -1
+                                    : x == 0 ? 0
+                                             : x; },
       0);
-  add(Op::relu, [](L x, L) { return x <= 0 ? 0 : x; }, 0);
-  add(Op::sigmoid, [](L x, L) { return 1 / (1 + std::exp(-x)); }, 4);
-  add(Op::erfinv, [](L x, L) { return exact_erfinv(x); }, 4);
+  add(
+      Op::relu, [](L x, L) { return x <= 0 ? 0 : x; }, 0);
+  add(
+      Op::sigmoid, [](L x, L) { return 1 / (1 + std::exp(-x)); }, 4);
+  add(
+      Op::erfinv, [](L x, L) { return exact_erfinv(x); }, 4);
   // About its roots at negative x the value is a difference; about the positive
   // root the reference is.
-  add(Op::digamma, [](L x, L) { return exact_digamma(x); }, 4);
+  add(
+      Op::digamma, [](L x, L) { return exact_digamma(x); }, 4);
   cases.back().floor = [](double x, double y) {
     if (x < 0 && std::isfinite(y)) return std::log(1 - x) + std::fabs(y);
     return std::fabs(x - 1.4616321449683623) < 0.01 ? 0.01 : 0;
@@ -138,16 +154,59 @@ std::vector<Case> binary_cases() {
 template <class T>
 std::vector<T> special_values() {
   using Limits = std::numeric_limits<T>;
-  std::vector<T> x = {T(0), Limits::infinity(), Limits::denorm_min(),
-                      Limits::denorm_min() * 3, Limits::min(),
-                      Limits::min() / 2, std::nextafter(Limits::min(), T(0)),
-                      Limits::max(), Limits::epsilon(), Limits::epsilon() / 4};
-  for (double v : {0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0,
-                   10.0, 17.0, 33.0, 88.0, 88.7, 88.8, 89.0, 89.5, 103.0,
-                   104.0, 170.6, 171.7, 708.0, 709.7, 709.8, 710.5, 745.0,
-                   746.0, 1e4, 1e5, 8388607.5, 8388608.0, 1e10, 1e15, 1e20,
-                   1e30, 3e38, 1.5707963267948966, 3.141592653589793,
-                   6.283185307179586, 0.6931471805599453, 1.4616321449683623})
+  std::vector<T> x = {T(0),
+                      Limits::infinity(),
+                      Limits::denorm_min(),
+                      Limits::denorm_min() * 3,
+                      Limits::min(),
+                      Limits::min() / 2,
+                      std::nextafter(Limits::min(), T(0)),
+                      Limits::max(),
+                      Limits::epsilon(),
+                      Limits::epsilon() / 4};
+  for (double v : {0.25,
+                   0.5,
+                   0.75,
+                   1.0,
+                   1.5,
+                   2.0,
+                   2.5,
+                   3.0,
+                   3.5,
+                   4.0,
+                   5.0,
+                   10.0,
+                   17.0,
+                   33.0,
+                   88.0,
+                   88.7,
+                   88.8,
+                   89.0,
+                   89.5,
+                   103.0,
+                   104.0,
+                   170.6,
+                   171.7,
+                   708.0,
+                   709.7,
+                   709.8,
+                   710.5,
+                   745.0,
+                   746.0,
+                   1e4,
+                   1e5,
+                   8388607.5,
+                   8388608.0,
+                   1e10,
+                   1e15,
+                   1e20,
+                   1e30,
+                   3e38,
+                   1.5707963267948966,
+                   3.141592653589793,
+                   6.283185307179586,
+                   0.6931471805599453,
+                   1.4616321449683623})
     x.push_back(static_cast<T>(v));
   const std::size_t n = x.size();
   for (std::size_t i = 0; i < n; ++i) {
@@ -199,7 +258,8 @@ void check_values(const std::vector<Case>& cases, std::vector<T> a,
       double worst = 0;
       std::size_t where = 0;
       for (std::size_t i = 0; i < a.size(); ++i) {
-        const double error = ulp_error(out[i], exact[i], c.floor(a[i], exact[i]));
+        const double error =
+            ulp_error(out[i], exact[i], c.floor(a[i], exact[i]));
         if (error > worst) worst = error, where = i;
       }
       EXPECT_LE(worst, c.limit)
@@ -286,9 +346,9 @@ long double exact_polygamma(int n, long double x) {
   long double sum = 0, factorial = 1;
   for (int k = 2; k <= n; ++k) factorial *= k;
   for (; x < 60; x += 1) sum += std::pow(x, -(n + 1));
-  const long double bernoulli[] = {1.0L / 6,  -1.0L / 30, 1.0L / 42,
-                                   -1.0L / 30, 5.0L / 66,  -691.0L / 2730,
-                                   7.0L / 6,  -3617.0L / 510};
+  const long double bernoulli[] = {1.0L / 6,   -1.0L / 30,    1.0L / 42,
+                                   -1.0L / 30, 5.0L / 66,     -691.0L / 2730,
+                                   7.0L / 6,   -3617.0L / 510};
   sum += std::pow(x, -n) / n + std::pow(x, -(n + 1)) / 2;
   long double rising = n + 1, power = std::pow(x, -(n + 2)), even = 2;
   for (int j = 1; j <= 8; ++j) {
@@ -312,8 +372,8 @@ void check_polygamma() {
                                        : std::pow(10.0, wide(engine)));
       exact[i] = exact_polygamma(n, x[i]);
       // Even orders have roots between the poles, where the terms cancel.
-      size[i] = x[i] < 0 ? std::fabs(exact_polygamma(n, x[i] - std::floor(x[i])))
-                         : 0;
+      size[i] =
+          x[i] < 0 ? std::fabs(exact_polygamma(n, x[i] - std::floor(x[i]))) : 0;
     }
     for_each_level([&](const KernelTable& table) {
       TileBuffer<T> a(order), b(x), out(x.size());

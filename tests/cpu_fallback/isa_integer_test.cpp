@@ -22,7 +22,8 @@ void check_arithmetic() {
   constexpr T high = std::numeric_limits<T>::max();
   using V = std::vector<T>;
   for_each_level([](const KernelTable& table) {
-    EXPECT_EQ(run<T>(table, Op::add, {1, high, -5}, {2, 1, 3}), (V{3, low, -2}));
+    EXPECT_EQ(run<T>(table, Op::add, {1, high, -5}, {2, 1, 3}),
+              (V{3, low, -2}));
     EXPECT_EQ(run<T>(table, Op::sub, {1, low}, {2, 1}), (V{-1, high}));
     EXPECT_EQ(run<T>(table, Op::mul, {3, high, low}, {-4, 2, -1}),
               (V{-12, -2, low}));
@@ -79,8 +80,9 @@ TEST(IsaInteger, ComparisonsGiveZeroAndOne) {
     const auto check = [&](auto zero) {
       using T = decltype(zero);
       constexpr DType dtype =
-          sizeof(T) == 1 ? DType::bool_ : dtype_of<
-              std::conditional_t<sizeof(T) == 1, bool, T>>;
+          sizeof(T) == 1
+              ? DType::bool_
+              : dtype_of<std::conditional_t<sizeof(T) == 1, bool, T>>;
       TileBuffer<T> a(100), b(100);
       TileBuffer<std::uint8_t> out(100, 9);
       for (int i = 0; i < 100; ++i) {
@@ -149,15 +151,15 @@ template <class From, class To>
 void check_truncation(const KernelTable& table) {
   constexpr To low = std::numeric_limits<To>::min();
   constexpr From inf = std::numeric_limits<From>::infinity();
-  constexpr From beyond = sizeof(To) == 4 ? From(2147483648.0)
-                                          : From(9223372036854775808.0);
+  constexpr From beyond =
+      sizeof(To) == 4 ? From(2147483648.0) : From(9223372036854775808.0);
   const From below = std::nextafter(beyond, From(0));
-  EXPECT_EQ((cast<From, To>(table, dtype_of<From>, dtype_of<To>,
-                            {From(1.9), From(-1.9), From(0.5), From(-0.0),
-                             From(7), inf, -inf, std::nan(""), beyond, -beyond,
-                             below})),
-            (std::vector<To>{1, -1, 0, 0, 7, low, low, low, low, low,
-                             static_cast<To>(below)}));
+  EXPECT_EQ(
+      (cast<From, To>(table, dtype_of<From>, dtype_of<To>,
+                      {From(1.9), From(-1.9), From(0.5), From(-0.0), From(7),
+                       inf, -inf, From(std::nan("")), beyond, -beyond, below})),
+      (std::vector<To>{1, -1, 0, 0, 7, low, low, low, low, low,
+                       static_cast<To>(below)}));
 }
 
 TEST(IsaInteger, FloatsTruncateAndOutOfRangeIsTheSmallest) {
@@ -209,20 +211,20 @@ TEST(IsaInteger, CastsBetweenNumbersRoundOnce) {
     real[i] = std::ldexp(static_cast<double>(wide[i]), -20);
   }
   for_each_level([&](const KernelTable& table) {
-    const auto f = cast<std::int64_t, float>(table, DType::int64,
-                                             DType::float32, wide);
-    const auto d = cast<std::int64_t, double>(table, DType::int64,
-                                              DType::float64, wide);
+    const auto f =
+        cast<std::int64_t, float>(table, DType::int64, DType::float32, wide);
+    const auto d =
+        cast<std::int64_t, double>(table, DType::int64, DType::float64, wide);
     const auto i = cast<std::int64_t, std::int32_t>(table, DType::int64,
                                                     DType::int32, wide);
     const auto l = cast<std::int32_t, std::int64_t>(table, DType::int32,
                                                     DType::int64, narrow);
-    const auto g = cast<std::int32_t, float>(table, DType::int32,
-                                             DType::float32, narrow);
-    const auto r = cast<double, float>(table, DType::float64, DType::float32,
-                                       real);
-    const auto t = cast<double, std::int64_t>(table, DType::float64,
-                                              DType::int64, real);
+    const auto g =
+        cast<std::int32_t, float>(table, DType::int32, DType::float32, narrow);
+    const auto r =
+        cast<double, float>(table, DType::float64, DType::float32, real);
+    const auto t =
+        cast<double, std::int64_t>(table, DType::float64, DType::int64, real);
     for (int k = 0; k < 1000; ++k) {
       ASSERT_EQ(f[k], static_cast<float>(wide[k]));
       ASSERT_EQ(d[k], static_cast<double>(wide[k]));

@@ -151,7 +151,8 @@ void check_transfers(DType dtype) {
   for_each_level([&](const KernelTable& table) {
     for (std::size_t n : {1u, 5u, 16u, 63u, 64u, 65u, 300u, 1000u})
       for (std::int64_t stride : {1, 0, 2, -3, 7}) {
-        const std::size_t span = stride == 0 ? 1 : (n - 1) * std::abs(stride) + 1;
+        const std::size_t span =
+            stride == 0 ? 1 : (n - 1) * std::abs(stride) + 1;
         const auto place = [&](std::size_t i) {
           return stride < 0 ? span - 1 - i * static_cast<std::size_t>(-stride)
                             : i * static_cast<std::size_t>(stride);
@@ -161,9 +162,9 @@ void check_transfers(DType dtype) {
         TileBuffer<R> tile(n);
         table.load[d](&memory[place(0)], stride, tile.get(), n);
         for (std::size_t i = 0; i < n; ++i)
-          ASSERT_EQ(tile[i], static_cast<R>(dtype == DType::bool_
-                                                ? place(i) % 2
-                                                : place(i) % 50));
+          ASSERT_EQ(tile[i],
+                    static_cast<R>(dtype == DType::bool_ ? place(i) % 2
+                                                         : place(i) % 50));
         if (stride == 0) continue;
         // Only the places of the elements are written.
         std::vector<M> target(span + 2 * guard, M(17));

@@ -37,12 +37,10 @@ TEST(IsaRandom, PhiloxGivesTheKnownAnswers) {
 constexpr std::uint64_t kSeed = 0x123456789abcdef0, kOffset = 0xfedcba987;
 
 Words block(std::uint64_t number) {
-  return philox({static_cast<unsigned>(number),
-                 static_cast<unsigned>(number >> 32),
-                 static_cast<unsigned>(kOffset),
-                 static_cast<unsigned>(kOffset >> 32)},
-                static_cast<unsigned>(kSeed),
-                static_cast<unsigned>(kSeed >> 32));
+  return philox(
+      {static_cast<unsigned>(number), static_cast<unsigned>(number >> 32),
+       static_cast<unsigned>(kOffset), static_cast<unsigned>(kOffset >> 32)},
+      static_cast<unsigned>(kSeed), static_cast<unsigned>(kSeed >> 32));
 }
 float uniform32(std::uint64_t i) {
   return static_cast<float>(block(i / 4)[i % 4] >> 8) * 0x1p-24f;
@@ -167,10 +165,10 @@ TEST(IsaRandom, HalfTypesStayBelowOneAndFit) {
     constexpr std::size_t n = 100000;
     for (DType dtype : {DType::float16, DType::bfloat16}) {
       const int d = static_cast<int>(dtype);
-      const auto exact = run<float>(
-          table.uniform[static_cast<int>(DType::float32)], 0, 1, n);
-      const auto wide = run<float>(
-          table.normal[static_cast<int>(DType::float32)], 0, 1, n);
+      const auto exact =
+          run<float>(table.uniform[static_cast<int>(DType::float32)], 0, 1, n);
+      const auto wide =
+          run<float>(table.normal[static_cast<int>(DType::float32)], 0, 1, n);
       const auto u = run<float>(table.uniform[d], 0, 1, n);
       const auto z = run<float>(table.normal[d], 0, 1, n);
       TileBuffer<float> fit(wide), same(u);

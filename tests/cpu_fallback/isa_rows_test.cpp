@@ -6,8 +6,8 @@ namespace {
 
 using pointwise::Op;
 
-const std::size_t kCols[] = {1, 2, 3, 7, 10, 16, 17, 31, 64, 65, 130, 1000,
-                             5000};
+const std::size_t kCols[] = {1,  2,  3,  7,   10,   16,  17,
+                             31, 64, 65, 130, 1000, 5000};
 
 template <class T>
 std::vector<T> random_rows(std::size_t n, unsigned seed) {
@@ -84,8 +84,8 @@ void check_rows() {
       const auto log_softmax = run(table, Op::row_log_softmax, x, cols);
       const auto normal =
           run(table, Op::row_normalize, x, cols, epsilon.data());
-      const auto vjp = run(table, Op::row_normalize_vjp, x, cols, g.data(),
-                           epsilon.data());
+      const auto vjp =
+          run(table, Op::row_normalize_vjp, x, cols, g.data(), epsilon.data());
       for (std::size_t r = 0; r < rows; ++r) {
         const Exact e = exact_row(&x[r * cols], &g[r * cols], T(1e-2), cols);
         for (std::size_t i = 0; i < cols; ++i) {
@@ -120,8 +120,7 @@ TEST(IsaRows, ARowDoesNotDependOnItsNeighbours) {
       for (int k = 0; k < pointwise::kOpCount; ++k) {
         const Op op = static_cast<Op>(k);
         if (!pointwise::is_row(op) || pointwise::info(op).arity == 0 ||
-            op == Op::row_pick ||
-            op == Op::row_argmax || op == Op::row_argmin)
+            op == Op::row_pick || op == Op::row_argmax || op == Op::row_argmin)
           continue;
         SCOPED_TRACE(pointwise::info(op).name);
         const bool vjp = op == Op::row_normalize_vjp;
@@ -130,8 +129,8 @@ TEST(IsaRows, ARowDoesNotDependOnItsNeighbours) {
         for (std::size_t r = 0; r < 5; ++r) {
           const std::vector<float> row(&x[r * cols], &x[r * cols] + cols);
           const auto one =
-              run(table, op, row, cols,
-                  vjp ? &g[r * cols] : epsilon.data(), epsilon.data());
+              run(table, op, row, cols, vjp ? &g[r * cols] : epsilon.data(),
+                  epsilon.data());
           for (std::size_t i = 0; i < cols; ++i)
             ASSERT_TRUE(same_bits(one[i], all[r * cols + i]));
         }
@@ -228,16 +227,23 @@ TEST(IsaRows, LongRowsKeepTheirSum) {
 TEST(IsaGemm, MultipliesEveryLayout) {
   std::mt19937 engine(9);
   const auto number = [&] { return static_cast<double>(engine() % 21) - 10; };
-  for (auto [m, n, k] : {std::array<std::int64_t, 3>{1, 1, 1}, {3, 5, 2},
-                         {17, 9, 33}, {64, 70, 65}, {1, 40, 7}, {40, 1, 7},
-                         {5, 6, 1}, {4, 4, 0}}) {
+  for (auto [m, n, k] : {std::array<std::int64_t, 3>{1, 1, 1},
+                         {3, 5, 2},
+                         {17, 9, 33},
+                         {64, 70, 65},
+                         {1, 40, 7},
+                         {40, 1, 7},
+                         {5, 6, 1},
+                         {4, 4, 0}}) {
     std::vector<double> a(m * k), b(k * n);
     for (double& v : a) v = number();
     for (double& v : b) v = number();
     for_each_level([&, m = m, n = n, k = k](const KernelTable& table) {
       for (int layout = 0; layout < 8; ++layout) {
-        const std::int64_t a_row = layout & 1 ? 1 : k, a_col = layout & 1 ? m : 1;
-        const std::int64_t b_row = layout & 2 ? 1 : n, b_col = layout & 2 ? k : 1;
+        const std::int64_t a_row = layout & 1 ? 1 : k,
+                           a_col = layout & 1 ? m : 1;
+        const std::int64_t b_row = layout & 2 ? 1 : n,
+                           b_col = layout & 2 ? k : 1;
         const bool accumulate = layout & 4;
         const std::int64_t ldc = n + 3;
         std::vector<double> c(m * ldc, 0.5);

@@ -238,6 +238,7 @@ TEST(Reduce, VarianceAndDeviation) {
   EXPECT_TRUE(is_near(var(x, 1, true, 0), Array(tensor({{14.0 / 3}, {0.0}}))));
   EXPECT_TRUE(is_near(std_dev(x, 1), Array(tensor({std::sqrt(7.0), 0.0}))));
   EXPECT_TRUE(is_exactly(var(tensor({3.0})), {}, {nan}));
+  EXPECT_TRUE(is_exactly(var(tensor({1.0, 3.0}), {}, false, 3), {}, {inf}));
   EXPECT_TRUE(is_exactly(
       gradient([](const TrackedTensor& y) { return sum(std_dev(y, 1)); },
                tensor({{4.0, 4.0}})),

@@ -1,0 +1,129 @@
+// Every operation's first and second derivatives, in every layout and shape,
+// against finite differences.
+#include <cmath>
+
+#include "tests/conformance/op_case.h"
+
+namespace jacquard::conformance {
+namespace {
+
+class Gradients : public OperationTest {};
+
+// Of the operands that are floating.
+Values real_ones(const Values& values) {
+  Values out;
+  for (const TrackedTensor& v : values)
+    if (is_floating(v.dtype())) out.push_back(v);
+  return out;
+}
+
+TEST_P(Gradients, AgreeWithFiniteDifferences) {
+  const OpCase& c = GetParam();
+  if (!c.differentiable) GTEST_SKIP() << "a constant";
+  Generator g = generator_for(c);
+  for (const Variant& v : variants_of(c)) {
+    SCOPED_TRACE(v.name);
+    const Values inputs = draw(c, v, DType::float64, g);
+    const GradcheckResult result = gradcheck(
+        [&](const Values& x) { return call(c, v, x); }, inputs, c.check);
+    EXPECT_TRUE(result.ok) << result.message;
+  }
+}
+
+TEST_P(Gradients, OfGradientsAgreeWithFiniteDifferences) {
+  const OpCase& c = GetParam();
+  if (!c.differentiable) GTEST_SKIP() << "a constant";
+  Generator g = generator_for(c);
+  for (const Variant& v : variants_of(c)) {
+    SCOPED_TRACE(v.name);
+    const Values inputs = draw(c, v, DType::float64, g);
+    const GradcheckResult result = gradgradcheck(
+        [&](const Values& x) { return call(c, v, x); }, inputs, c.check);
+    EXPECT_TRUE(result.ok) << result.message;
+  }
+}
+
+// Comparisons, positions and their like have gradient zero, and no error.
+TEST_P(Gradients, OfConstantsAreZero) {
+  const OpCase& c = GetParam();
+  if (c.differentiable) GTEST_SKIP() << "not a constant";
+  Generator g = generator_for(c);
+  for (const Variant& v : variants_of(c)) {
+    SCOPED_TRACE(v.name);
+    const Values inputs = draw(c, v, DType::float64, g);
+    if (real_ones(inputs).empty()) continue;
+    const Values grads = gradient(
+        [&](const Values& x) {
+          TrackedTensor total = sum(cast(call(c, v, x), DType::float64));
+          for (const TrackedTensor& t : real_ones(x)) total += sum(t * t);
+          return total;
+        },
+        inputs);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!is_floating(inputs[i].dtype())) continue;
+      EXPECT_TRUE(same_bits(grads[i], inputs[i] * 2.0));
+    }
+  }
+}
+
+// Each floating operand of its own dtype has a gradient of that dtype and of
+// its shape, whatever the others are.
+TEST_P(Gradients, HaveDTypeAndShapeOfTheirPrimal) {
+  const OpCase& c = GetParam();
+  if (!c.differentiable) GTEST_SKIP() << "a constant";
+  Generator g = generator_for(c);
+  constexpr DType types[] = {DType::float16, DType::bfloat16, DType::float32,
+                             DType::float64};
+  for (int first = 0; first < 4; ++first) {
+    const Variant v = dense_variant(c, {2, 3});
+    Values leaves = draw(c, v, DType::float64, g);
+    DType result = DType::bool_;
+    int next = first;
+    for (TrackedTensor& x : leaves) {
+      if (!is_floating(x.dtype())) continue;
+      x = param(cast(x, types[next++ % 4]));
+      result = promote(result, x.dtype());
+    }
+    const TrackedTensor y = call(c, v, leaves);
+    EXPECT_EQ(y.dtype(), result);
+    backward(y, ones_like(y));
+    for (const TrackedTensor& x : leaves) {
+      if (!x.is_leaf()) continue;
+      ASSERT_TRUE(x.grad().defined());
+      EXPECT_EQ(x.grad().dtype(), x.dtype());
+      EXPECT_EQ(x.grad().shape(), x.shape());
+      EXPECT_FALSE(x.grad().is_tracked());
+    }
+  }
+}
+
+// Operands that need no gradient get none, and the others the same one.
+TEST_P(Gradients, OfOneOperandDoNotDependOnTheOthersBeingTracked) {
+  const OpCase& c = GetParam();
+  Generator g = generator_for(c);
+  const Variant v = dense_variant(c, {2, 3});
+  const Values inputs = draw(c, v, DType::float64, g);
+  if (!c.differentiable || real_ones(inputs).size() < 2)
+    GTEST_SKIP() << "at most one operand to differentiate";
+  const Values together = gradient(
+      [&](const Values& x) { return sum(call(c, v, x)); }, inputs);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!is_floating(inputs[i].dtype())) continue;
+    const TrackedTensor alone = gradient(
+        [&](const TrackedTensor& x) {
+          Values all = inputs;
+          all[i] = x;
+          return sum(call(c, v, all));
+        },
+        inputs[i]);
+    const auto a = alone.to_host<double>(), b = together[i].to_host<double>();
+    for (std::size_t k = 0; k < a.size(); ++k)
+      EXPECT_NEAR(a[k], b[k], 1e-12 * (1 + std::abs(b[k]))) << "operand " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Operations, Gradients,
+                         ::testing::ValuesIn(all_cases()), test_name);
+
+}  // namespace
+}  // namespace jacquard::conformance
