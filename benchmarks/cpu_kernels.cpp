@@ -43,7 +43,7 @@ void unary(benchmark::State& state, F f) {
   for (auto _ : state) jq::materialize(f(a));
   count_words(state, 2.0 * static_cast<double>(state.range(0)));
 }
-#define ELEMENTWISE(kind, name, ...)                             \
+#define ELEMENTWISE(kind, name, ...)                               \
   void name(benchmark::State& state) { kind(state, __VA_ARGS__); } \
   BENCHMARK(name)->Arg(10'000)->Arg(1'000'000)->Arg(10'000'000)
 
@@ -137,10 +137,10 @@ BENCHMARK(cross_entropy)->Arg(128)->Arg(4096);
 // m, n, k, and which operand is a transposed view: 0 none, 1 a, 2 b.
 void matmul(benchmark::State& state) {
   const auto m = state.range(0), n = state.range(1), k = state.range(2);
-  const auto a = state.range(3) == 1 ? jq::transpose(random({k, m}))
-                                     : random({m, k});
-  const auto b = state.range(3) == 2 ? jq::transpose(random({n, k}))
-                                     : random({k, n});
+  const auto a =
+      state.range(3) == 1 ? jq::transpose(random({k, m})) : random({m, k});
+  const auto b =
+      state.range(3) == 2 ? jq::transpose(random({n, k})) : random({k, n});
   for (auto _ : state) jq::materialize(jq::matmul(a, b));
   count_flops(state, 2.0 * static_cast<double>(m * n * k));
 }
@@ -149,8 +149,8 @@ BENCHMARK(matmul)
     ->Args({64, 64, 64, 0})
     ->Args({256, 256, 256, 0})
     ->Args({1024, 1024, 1024, 0})
-    ->Args({128, 512, 784, 2})   // a layer forward
-    ->Args({512, 784, 128, 1})   // its weight's gradient
+    ->Args({128, 512, 784, 2})  // a layer forward
+    ->Args({512, 784, 128, 1})  // its weight's gradient
     ->Args({128, 10, 256, 2})
     ->Args({1, 512, 512, 0});
 
@@ -162,8 +162,8 @@ void batched_matmul(benchmark::State& state) {
 BENCHMARK(batched_matmul);
 
 void matmul_float64(benchmark::State& state) {
-  const auto a = jq::materialize(jq::cast(random({512, 512}),
-                                          jq::DType::float64));
+  const auto a =
+      jq::materialize(jq::cast(random({512, 512}), jq::DType::float64));
   for (auto _ : state) jq::materialize(jq::matmul(a, a));
   count_flops(state, 2.0 * 512 * 512 * 512);
 }
@@ -213,11 +213,10 @@ void adam(benchmark::State& state) {
   const Layers model{{nn::Linear::make(784, 512), nn::Linear::make(512, 256),
                       nn::Linear::make(256, 10)}};
   double numel = 0;
-  const auto grads =
-      jq::map_tensors(model, [&](const jq::TrackedTensor& t) {
-        numel += static_cast<double>(t.numel());
-        return random(t.shape());
-      });
+  const auto grads = jq::map_tensors(model, [&](const jq::TrackedTensor& t) {
+    numel += static_cast<double>(t.numel());
+    return random(t.shape());
+  });
   nn::Adam optimizer;
   for (auto _ : state) optimizer.step(model, grads);
   count_words(state, 7 * numel);

@@ -78,7 +78,8 @@ void chain_of_tanh_fused(benchmark::State& state) {
 BENCHMARK(chain_of_tanh_fused);
 
 void chain_of_tanh_each_read(benchmark::State& state) {
-  chain(state, one_param(), [](auto y) { return jq::materialize(jq::tanh(y)); });
+  chain(state, one_param(),
+        [](auto y) { return jq::materialize(jq::tanh(y)); });
 }
 BENCHMARK(chain_of_tanh_each_read);
 

@@ -221,9 +221,22 @@ class BoxRunner {
         if (step.round) step.round(out, nullptr, nullptr, out, n);
         continue;
       }
+      if (step.kind == Step::Kind::one_hot) {
+        one_hot(static_cast<const std::int64_t*>(ptr[step.b]),
+                static_cast<unsigned char*>(out));
+        continue;
+      }
       const std::size_t m = step.narrow && rows_ == 1 ? 1 : n;
       step.tile(ptr[step.a], ptr[step.b], ptr[step.c], out, m);
       if (step.round) step.round(out, nullptr, nullptr, out, m);
+    }
+  }
+
+  void one_hot(const std::int64_t* index, unsigned char* out) const {
+    std::memset(out, 0, count_of(n_));
+    for (std::int64_t r = 0; r < rows_; ++r) {
+      const std::int64_t i = index[r * l_.cols];
+      if (i >= 0 && i < l_.cols) out[r * l_.cols + i] = 1;
     }
   }
 

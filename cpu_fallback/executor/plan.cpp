@@ -161,6 +161,11 @@ class Compiler {
     const int op = static_cast<int>(in.op), type = static_cast<int>(operand);
     if (in.op == Op::cast) {
       s.tile = table_.cast[type][static_cast<int>(in.dtype)];
+    } else if (in.op == Op::eq && is_one_hot(r)) {
+      s.kind = Step::Kind::one_hot;
+      if (instr(s.a).op != Op::row_index) std::swap(s.a, s.b);
+      s.a = none();
+      return s;
     } else if (is_row(in.op)) {
       s.kind = Step::Kind::row;
       s.row = table_.row[op][type];
@@ -175,6 +180,16 @@ class Compiler {
       s.round = in.dtype == DType::float16 ? table_.round_half
                                            : table_.round_bfloat;
     return s;
+  }
+
+  // row_index == a leaf with one value a row.
+  bool is_one_hot(Ref r) const {
+    const auto leaf_of_row = [&](Ref v) {
+      return instr(v).op == Op::load && code_.leaves[instr(v).imm].per_row;
+    };
+    const Ref a = alias_[instr(r).args[0]], b = alias_[instr(r).args[1]];
+    return (instr(a).op == Op::row_index && leaf_of_row(b)) ||
+           (instr(b).op == Op::row_index && leaf_of_row(a));
   }
 
   void collect_outputs() {
@@ -216,6 +231,7 @@ class Compiler {
       s.narrow = s.kind == Step::Kind::tile && !wide[s.out];
       if (s.narrow) continue;
       const Op op = instr(s.out).op;
+      if (s.kind == Step::Kind::one_hot) continue;
       wide[s.a] = true;
       if (op != Op::row_pick && op != Op::row_normalize) wide[s.b] = true;
       if (op != Op::row_normalize_vjp) wide[s.c] = true;

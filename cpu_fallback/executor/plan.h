@@ -23,7 +23,8 @@ using pointwise::Reduction;
 inline constexpr std::int64_t kTile = 256;
 
 struct Step {
-  enum class Kind : std::uint8_t { tile, row };
+  // one_hot: a comparison of row_index with a value of the row, b.
+  enum class Kind : std::uint8_t { tile, row, one_hot };
   Kind kind = Kind::tile;
   DType dtype = DType::float32;  // of the result
   bool narrow = false;           // needs only the first place of each row

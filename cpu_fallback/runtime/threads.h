@@ -1,4 +1,9 @@
-// The threads of the CPU backend: one oneTBB arena for everything.
+// The threads of the CPU backend.
+//
+// One launch at a time is spread over threads; its tasks are claimed one by
+// one, by the caller too, so that nothing waits for a thread that has not begun
+// to help. The helpers are oneTBB's workers, which stay for a moment after a
+// launch: waking one costs more than many launches take.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +23,8 @@ using TaskFn = void (*)(void* context, std::int64_t i);
 
 // Calls task(context, i) once for each i in [0, count), on any threads and in
 // any order, and returns when all are done. The first exception reaches the
-// caller; tasks that have not begun are then left out.
+// caller; tasks that have not begun are then left out. While another thread's
+// launch is spread, and inside a task, the caller does all of it.
 void parallel_for(std::int64_t count, TaskFn task, void* context);
 
 template <class F>

@@ -149,6 +149,7 @@ std::vector<OpCase> activation_cases() {
   hard.name = "hardshrink by tensor";
   hard.call = [](const Values& v) { return hardshrink(v[0], v[1]); };
   hard.at = [](const double* v) { return std::abs(v[0]) <= v[1] ? 0 : v[0]; };
+  hard.first_decides = true;
   out.push_back(hard);
   return out;
 }

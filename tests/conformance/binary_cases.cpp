@@ -87,8 +87,9 @@ void add_arithmetic(std::vector<OpCase>& out) {
 }
 
 void add_functions(std::vector<OpCase>& out) {
-  out.push_back(kept(binary("pow", pow, ::pow, kPositive, kAny)));
-  out.back().integers = OnIntegers::unspecified;
+  out.push_back(binary("pow", pow, ::pow, kPositive, kAny));
+  // A negative power of an integer is an integer.
+  out.back().integers = OnIntegers::skipped;
   out.push_back(signed_zeros(
       binary("atan2", atan2, ::atan2, kPositive, kAny)));
   out.push_back(kept(

@@ -158,6 +158,7 @@ std::vector<OpCase> index_cases() {
   add_index_select(out);
   add_gather_scatter(out);
   add_index_writes(out);
+  for (OpCase& c : out) c.first_decides = true;
   // The result is made of the index alone.
   OpCase hot = index_case(
       "one_hot", {indices({2, 2}, {0, 2, -1, 1}), {.shape = {3}}},

@@ -280,7 +280,7 @@ TrackedTensor call(const OpCase& c, const Variant& v, const Values& drawn) {
 }
 
 HostArray to_host(const TrackedTensor& t) {
-  return {t.shape(), t.to_host<double>()};
+  return {t.shape(), t.to_host<double>(), t.dtype()};
 }
 
 std::vector<HostArray> to_host(const Values& values) {

@@ -23,6 +23,7 @@ Device test_device();
 struct HostArray {
   Shape shape;
   std::vector<double> data;
+  DType dtype = DType::float64;  // that it was read from
 };
 
 enum class Kind { real, integer, boolean };
@@ -38,7 +39,7 @@ struct Input {
 };
 
 // What an elementwise operation makes of integers and bools.
-enum class OnIntegers { floating, kept, unspecified };
+enum class OnIntegers { floating, kept, unspecified, skipped };
 
 struct OpCase {
   std::string name;
@@ -60,6 +61,8 @@ struct OpCase {
   bool specials = true;
   bool signed_zeros = false;
   OnIntegers integers = OnIntegers::floating;
+  // The result has the first floating operand's dtype, else the common one.
+  bool first_decides = false;
   // Relative error of a float64 result; others in proportion to their epsilon.
   double tolerance = 1e-14;
   // Added to it: relative to 1, or to the largest result of a whole-array case.

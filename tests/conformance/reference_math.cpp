@@ -43,7 +43,7 @@ double digamma_reference(double at) {
   if (at == 0) return -std::copysign(std::numeric_limits<double>::infinity(), at);
   if (at < 0) {
     if (at == std::floor(at)) return std::numeric_limits<double>::quiet_NaN();
-    const long double rest = x - std::floor(x);
+    const long double rest = x - std::round(x);
     return static_cast<double>(
         static_cast<long double>(digamma_reference(1 - at)) -
         kPi / std::tan(kPi * rest));
