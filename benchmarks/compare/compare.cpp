@@ -6,7 +6,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <climits>
 #include <cmath>
 #include <cstdio>
@@ -44,6 +43,7 @@ struct Options {
   int rounds = 5;
   double seconds = 0.3;
   double patience = 20;
+  Clock clock = Clock::wall;
 };
 
 struct Result {
@@ -101,7 +101,7 @@ void tune_openblas(const std::vector<std::string>& command,
     Peer peer(command, with);
     if (peer.description().find("OpenBLAS") == std::string::npos) return;
     peer.begin("sgemm", 1024, 1);
-    const double us = peer.fastest_us(0.3);
+    const double us = peer.fastest_us(0.3, Clock::cpu);
     std::printf("  OPENBLAS_CORETYPE=%-12s sgemm 1024³ %4.0f GFLOP/s\n",
                 core.empty() ? "(as it is)" : core.c_str(),
                 2 * std::pow(1024.0, 3) / us / 1e3);
@@ -113,21 +113,17 @@ void tune_openblas(const std::vector<std::string>& command,
 // --- the load of other programs ---------------------------------------------
 
 // Of all cores since the machine started, time that a hypervisor took included.
-double busy_seconds() {
+double busy_us() {
   std::ifstream stat("/proc/stat");
   std::string cpu;
   double user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, soft = 0,
          steal = 0;
   stat >> cpu >> user >> nice >> system >> idle >> wait >> irq >> soft >> steal;
-  return (user + nice + system + irq + soft + steal) /
+  return 1e6 * (user + nice + system + irq + soft + steal) /
          static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-double own_seconds() { return cpu_seconds(CLOCK_PROCESS_CPUTIME_ID); }
-
 // --- measuring --------------------------------------------------------------
-
-using Clock = std::chrono::steady_clock;
 
 struct Turn {
   double ours_us, peer_us;
@@ -139,16 +135,18 @@ constexpr double kDisturbed = 0.1;
 
 Turn take_turn(Work& ours, Peer& peer, bool ours_first,
                const Options& options) {
-  const auto start = Clock::now();
-  const double busy = busy_seconds(), own = own_seconds() + peer.cpu_seconds();
+  const double start = now_us(Clock::wall), busy = busy_us(),
+               own = now_us(Clock::cpu) + peer.cpu_us();
   Turn t{};
-  if (ours_first) t.ours_us = fastest_us(ours, options.seconds);
-  t.peer_us = peer.fastest_us(options.seconds);
-  if (!ours_first) t.ours_us = fastest_us(ours, options.seconds);
-  const double all = busy_seconds() - busy;
-  const double both = own_seconds() + peer.cpu_seconds() - own;
-  t.others = std::max(0.0, all - both) /
-             std::chrono::duration<double>(Clock::now() - start).count();
+  const auto take_ours = [&] {
+    t.ours_us = fastest_us(ours, options.seconds, options.clock);
+  };
+  if (ours_first) take_ours();
+  t.peer_us = peer.fastest_us(options.seconds, options.clock);
+  if (!ours_first) take_ours();
+  const double all = busy_us() - busy;
+  const double both = now_us(Clock::cpu) + peer.cpu_us() - own;
+  t.others = std::max(0.0, all - both) / (now_us(Clock::wall) - start);
   return t;
 }
 
@@ -172,13 +170,12 @@ Result measure(const std::string& name, Peer& peer, const Case& c, int threads,
 
   Result r{name, c, threads, 1e300, 1e300, 0, 0, 0, 0, has_bar};
   std::vector<Turn> turns;
-  const auto patient_until =
-      Clock::now() + std::chrono::duration<double>(options.patience);
+  const double patient_until = now_us(Clock::wall) + options.patience * 1e6;
   do {
     turns.push_back(take_turn(*ours, peer, turns.size() % 2 == 0, options));
-  } while (
-      std::ssize(turns) < options.rounds ||
-      (undisturbed(turns) < options.rounds && Clock::now() < patient_until));
+  } while (std::ssize(turns) < options.rounds ||
+           (undisturbed(turns) < options.rounds &&
+            now_us(Clock::wall) < patient_until));
 
   std::sort(turns.begin(), turns.end(),
             [](const Turn& a, const Turn& b) { return a.others < b.others; });
@@ -198,9 +195,9 @@ Result measure(const std::string& name, Peer& peer, const Case& c, int threads,
 }
 
 void print(const Result& r) {
-  std::printf("%-14s %9lld %3d %11.1f %11.1f %7.2f  %5.2f–%-6.2f %6.2f", r.work.name,
-              static_cast<long long>(r.work.size), r.threads, r.ours_us,
-              r.peer_us, r.ratio, r.lowest, r.highest, r.others);
+  std::printf("%-14s %9lld %3d %11.1f %11.1f %7.2f  %5.2f–%-6.2f %6.2f",
+              r.work.name, static_cast<long long>(r.work.size), r.threads,
+              r.ours_us, r.peer_us, r.ratio, r.lowest, r.highest, r.others);
   if (r.has_bar)
     std::printf(" %5.2f  %s", r.work.bar, r.met() ? "met" : "MISSED");
   std::puts("");
@@ -324,6 +321,14 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds)->check(CLI::Range(1, 1000));
   app.add_option("--seconds", options.seconds, "Of one side in one round")
       ->check(CLI::PositiveNumber);
+  app.add_flag_callback(
+      "--cpu-time",
+      [&] {
+        options.clock = compare::Clock::cpu;
+        options.threads = {1};
+      },
+      "Time the process instead of the wall, one thread only: for a machine "
+      "that others use as well");
   app.add_option("--patience", options.patience,
                  "Seconds that a case may take to repeat rounds in which other "
                  "programs ran");

@@ -49,12 +49,6 @@ struct Pipe {
 
 }  // namespace
 
-double cpu_seconds(clockid_t clock) {
-  timespec t{};
-  clock_gettime(clock, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
 Peer::Peer(const std::vector<std::string>& command, const Environment& settings)
     : name_(command.at(0)) {
   signal(SIGPIPE, SIG_IGN);
@@ -93,14 +87,19 @@ double Peer::begin(const std::string& work, std::int64_t size, int threads) {
                        "ok"));
 }
 
-double Peer::fastest_us(double seconds) {
-  return std::stod(ask("time " + std::to_string(seconds), "us"));
+double Peer::fastest_us(double seconds, Clock clock) {
+  return std::stod(ask("time " + std::to_string(seconds) +
+                           (clock == Clock::cpu ? " cpu" : " wall"),
+                       "us"));
 }
 
-double Peer::cpu_seconds() const {
+double Peer::cpu_us() const {
   clockid_t clock{};
+  timespec t{};
   clock_getcpuclockid(pid_, &clock);
-  return compare::cpu_seconds(clock);
+  clock_gettime(clock, &t);
+  return static_cast<double>(t.tv_sec) * 1e6 +
+         static_cast<double>(t.tv_nsec) * 1e-3;
 }
 
 std::string Peer::ask(const std::string& line, const std::string& expected) {

@@ -10,11 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "compare/work.h"
+
 namespace compare {
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
-
-double cpu_seconds(clockid_t clock);
 
 class Peer {
  public:
@@ -29,9 +29,9 @@ class Peer {
   // Sets the work up and runs it a few times; its checksum.
   double begin(const std::string& work, std::int64_t size, int threads);
   // Microseconds of the fastest run within about `seconds`.
-  double fastest_us(double seconds);
+  double fastest_us(double seconds, Clock clock);
   // Of all its threads since it started.
-  double cpu_seconds() const;
+  double cpu_us() const;
 
  private:
   // What follows `expected` in the answer.

@@ -4,7 +4,7 @@
 // each, and answers with one line:
 //
 //   begin NAME SIZE THREADS   →  ok CHECKSUM
-//   time SECONDS              →  us FASTEST_RUN
+//   time SECONDS wall|cpu     →  us FASTEST_RUN
 //
 // The first line, before it is asked anything, is "ready" with what it is.
 #include <dlfcn.h>
@@ -196,8 +196,11 @@ void serve(std::FILE* answers) {
       std::fprintf(answers, "ok %.17g\n", work->checksum());
     } else if (command == "time" && work) {
       double seconds = 0;
-      words >> seconds;
-      std::fprintf(answers, "us %.17g\n", fastest_us(*work, seconds));
+      std::string clock;
+      words >> seconds >> clock;
+      std::fprintf(answers, "us %.17g\n",
+                   fastest_us(*work, seconds,
+                              clock == "cpu" ? Clock::cpu : Clock::wall));
     } else {
       throw std::invalid_argument("not understood: " + line);
     }

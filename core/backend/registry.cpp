@@ -42,8 +42,7 @@ void Library::open() {
     failure = reason ? reason : file;
     return;
   }
-  const auto entry =
-      reinterpret_cast<EntryPoint>(dlsym(handle, kEntryPoint));
+  const auto entry = reinterpret_cast<EntryPoint>(dlsym(handle, kEntryPoint));
   if (!entry) {
     failure = std::string(file) + " has no " + kEntryPoint;
     return;

@@ -368,7 +368,11 @@ TrackedTensor logsumexp(Operand x, Axes named, bool keepdims) {
   const ReducedAxes axes(t.shape(), named, "logsumexp");
   const Shape& shape = keepdims ? axes.kept : axes.dropped;
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  if (axes.count == 0) return full(shape, -infinity, {t.dtype(), t.device()});
+  // Recorded like any sum of nothing.
+  if (axes.count == 0)
+    return reduce("logsumexp", Reduction::sum, t, axes, keepdims, t.dtype(),
+                  site) -
+           infinity;
   const TrackedTensor wide = in_compute_type("logsumexp", t);
   // The largest element, where that is a number to subtract: a constant,
   // whose derivative would cancel.

@@ -108,11 +108,12 @@ JACQUARD_ROUNDING(abs_, fabs)
 #undef JACQUARD_ROUNDING
 
 // The elementary functions: U with one operand, B with two.
-#define JACQUARD_ELEMENTARY(U, B)                                       \
-  U(exp)                                                                \
-  U(expm1) U(log) U(log1p) U(cbrt) U(sin) U(cos) U(tan) U(asin) U(acos) \
-      U(atan) U(sinh) U(cosh) U(tanh) U(asinh) U(acosh) U(atanh) U(erf) \
-          U(erfc) B(pow) B(atan2)
+// clang-format off
+#define JACQUARD_ELEMENTARY(U, B)                                         \
+  U(exp) U(expm1) U(log) U(log1p) U(cbrt) U(sin) U(cos) U(tan) U(asin)    \
+  U(acos) U(atan) U(sinh) U(cosh) U(tanh) U(asinh) U(acosh) U(atanh)      \
+  U(erf) U(erfc) B(pow) B(atan2)
+// clang-format on
 
 #define JACQUARD_UNARY(name)                                                  \
   JACQUARD_FN float lib_##name(float x) { return JACQUARD_LIBM(name##f)(x); } \

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "jacquard/tracked_tensor.h"
 
@@ -11,6 +12,7 @@ namespace tape {
 namespace {
 constinit thread_local bool grad_mode = true;
 constinit thread_local int depth = 0;
+constinit thread_local bool always_fused = false;
 
 std::atomic<bool>& fusion() {
   static std::atomic<bool> on = [] {
@@ -23,6 +25,7 @@ std::atomic<bool>& fusion() {
 
 bool grad_enabled() { return grad_mode; }
 bool set_grad_enabled(bool on) { return std::exchange(grad_mode, on); }
+bool set_always_fused(bool on) { return std::exchange(always_fused, on); }
 int level_depth() { return depth; }
 void change_level_depth(int by) { depth += by; }
 
@@ -34,7 +37,9 @@ EnableGrad::EnableGrad() : before_(tape::set_grad_enabled(true)) {}
 EnableGrad::~EnableGrad() { tape::set_grad_enabled(before_); }
 bool is_grad_enabled() { return tape::grad_enabled(); }
 
-bool fusion_enabled() { return tape::fusion().load(std::memory_order_relaxed); }
+bool fusion_enabled() {
+  return tape::fusion().load(std::memory_order_relaxed) || tape::always_fused;
+}
 void set_fusion(bool on) {
   tape::fusion().store(on, std::memory_order_relaxed);
 }

@@ -7,7 +7,11 @@ namespace jacquard::tape {
 bool grad_enabled();
 bool set_grad_enabled(bool on);
 
-// Transforms that are open on this thread.
+// Operations of this thread wait to be fused whatever the process says. Returns
+// the previous setting.
+bool set_always_fused(bool on);
+
+// Transforms, and walks that are recorded, that are open on this thread.
 int level_depth();
 void change_level_depth(int by);
 

@@ -32,9 +32,17 @@ void Node::add_edge(NodePtr node) {
   edges.push_back(std::move(node));
 }
 
+void Node::leave(bool frees) {
+  // Without a pullback (leaves, arguments) there is nothing to give up.
+  frees = frees && pullback;
+  std::int32_t left = consumers.fetch_sub(1, std::memory_order_acq_rel) - 1;
+  if (!frees || left != 0) return;
+  if (consumers.compare_exchange_strong(left, kGivenUp,
+                                        std::memory_order_acq_rel))
+    give_up();
+}
+
 void Node::give_up() {
-  if (leaf) return;
-  given_up_.store(true, std::memory_order_release);
   pullback.reset();
   for (int i = 0; i < edges.size(); ++i)
     if (edges[i]) edges[i]->consumers.fetch_sub(1, std::memory_order_relaxed);

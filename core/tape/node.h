@@ -70,9 +70,14 @@ class Node : public RefCounted<Node>, public PooledNew<Node> {
 
   // Adds an input (nullptr: a constant) that now leads to `node`.
   void add_edge(NodePtr node);
-  // Gives up pullback and edges. Idempotent.
-  void give_up();
-  bool given_up() const { return given_up_.load(std::memory_order_acquire); }
+  // A walk holds the nodes that it collected, so that no other walk (on another
+  // thread, or inside a hook) gives them up meanwhile. Each enter(), whatever
+  // it returns, is followed by one leave(). False if it was given up before.
+  bool enter() {
+    return consumers.fetch_add(1, std::memory_order_acq_rel) >= 0;
+  }
+  // Gives up pullback and edges if `frees` and nothing leads here any more.
+  void leave(bool frees);
 
   const std::uint64_t id;
   const char* const name;
@@ -84,7 +89,8 @@ class Node : public RefCounted<Node>, public PooledNew<Node> {
   bool leaf = false;
   Edges edges;
   std::unique_ptr<PullbackBase> pullback;
-  // Nodes whose edges, and pending values whose operands, lead here.
+  // Nodes whose edges, pending values whose operands, and walks whose slots
+  // lead here; far below 0 once it was given up.
   std::atomic<std::int32_t> consumers{0};
 
   // What few nodes have: leaves, and values with hooks or a kept gradient.
@@ -102,7 +108,8 @@ class Node : public RefCounted<Node>, public PooledNew<Node> {
  private:
   friend class LateDestruction<Node>;
   mutable const Node* next_dead_ = nullptr;
-  std::atomic<bool> given_up_{false};
+  static constexpr std::int32_t kGivenUp = -(1 << 30);
+  void give_up();
   std::atomic<Extras*> extras_{nullptr};
 };
 

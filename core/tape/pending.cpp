@@ -49,6 +49,8 @@ DType settle(const char* name, Op op, DType t) {
       return is_floating(t) ? t : default_dtype();
     case OpClass::n:
       return t == DType::bool_ ? DType::int64 : t;
+    case OpClass::b:  // is_nan and its like; comparisons take bools
+      return t == DType::bool_ && info(op).arity == 1 ? DType::int64 : t;
     case OpClass::l:
       if (t != DType::bool_)
         throw DTypeError(std::string(name) + ": operands must be bool, not " +

@@ -75,6 +75,13 @@ class PullbackContext {
   // memory, and are in fresh memory if `transposed` (for the operand whose own
   // layout is such: its gradient then is not copied on the way to the leaf).
   Target matrix_target(int i, bool transposed);
+  // Whether two inputs of equal gradients may have one memory: they are two
+  // values of one shape and dtype, each an input once, and nothing was added to
+  // either yet.
+  bool can_share(int from, int to) const;
+  // Gives input `to` what input `from` has. Nothing is added in place to the
+  // memory that they share.
+  void share(int from, int to);
   // Adds g to the part of input i's cotangent that `view` selects: all parts
   // go into one buffer. `view` maps a contiguous tensor of the input's shape
   // to the part. Only when not recording.

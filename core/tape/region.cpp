@@ -118,7 +118,7 @@ void add_repeated(RegionBuilder& region, std::vector<Value*>& wanted) {
   for (std::size_t i = 0; i < n; ++i) {
     Value* v = region.repeated[i];
     if (std::ranges::find(wanted, v) != wanted.end()) continue;
-    region.output(region.add_value(*v), Reduction::store, false);
+    region.output(region.add_value(*v), Reduction::store, v->shape);
     wanted.push_back(v);
   }
 }
@@ -155,17 +155,38 @@ Workshop& workshop() {
   return w;
 }
 
+void run_group(Workshop& w);
+
+void split_group(Workshop& w) {
+  const std::vector<Value*> all = w.wanted;
+  for (Value* v : all) {
+    w.wanted.assign(1, v);
+    run_group(w);
+  }
+}
+
+// Inner values that were written after the outer ones were called are leaves
+// beside their own operands, so that a region can outgrow its bound.
+void split_region(Workshop& w) {
+  Value* const root = w.wanted[0];
+  const ValuePtr middle(w.region.inside[w.region.inside.size() / 2]);
+  w.wanted.assign(1, middle.get());
+  run_group(w);
+  w.wanted.assign(1, root);
+  run_group(w);
+}
+
 // One launch for the values in the workshop, all over one space.
 void run_group(Workshop& w) {
   w.region.begin(spaces_of(*w.wanted[0]).space, {});
   std::erase_if(w.wanted, [&](Value* v) { return !w.region.add_output(*v); });
   if (w.wanted.empty()) return;
-  if (w.wanted.size() > 1 && w.region.leaves.size() > kMaxLeaves) {
-    const std::vector<Value*> all = w.wanted;
-    for (Value* v : all) {
-      w.wanted.assign(1, v);
-      run_group(w);
-    }
+  const bool single = w.wanted.size() == 1;
+  if (w.region.leaves.size() > (single ? kMaxMask : kMaxLeaves)) {
+    if (single)
+      split_region(w);
+    else
+      split_group(w);
     return;
   }
   add_repeated(w.region, w.wanted);
@@ -212,6 +233,7 @@ void force(std::span<Value* const> values) {
       left.push_back(v);
   Workshop& w = workshop();
   while (!left.empty()) {
+    w.wanted.clear();
     const Shape space = spaces_of(*left[0]).space;
     const Device device = left[0]->device;
     std::vector<Value*> rest;
@@ -232,7 +254,7 @@ void compute_into(const Tensor& target, const TrackedTensor& t, bool accumulate,
   RegionBuilder region;
   Buffers buffers;
   region.begin(target.shape(), {});
-  region.output(region.add_value(*v), Reduction::store, false);
+  region.output(region.add_value(*v), Reduction::store, v->shape);
   region.finish();
   const pointwise::ProgramPtr program = program_of(region.code);
   bind_leaves(region, buffers.leaves);

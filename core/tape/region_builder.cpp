@@ -1,5 +1,6 @@
 #include "core/tape/region_builder.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <string>
@@ -80,6 +81,7 @@ void RegionBuilder::release() {
   code.outputs.clear();
   leaves.clear();
   slots.clear();
+  output_shapes_.clear();
   inside.clear();
   repeated.clear();
   refs_.clear();
@@ -92,8 +94,7 @@ bool RegionBuilder::add_output(Value& v) {
   if (v.reduction == Reduction::store) {
     if (v.written()) return false;
     root_ = &v;
-    const Ref r = visit(v);
-    output(r, Reduction::store, one_a_row(v.shape));
+    output(visit(v), Reduction::store, v.shape);
     return true;
   }
   const Expression* e = v.pin();
@@ -104,14 +105,13 @@ bool RegionBuilder::add_output(Value& v) {
   Ref r = visit(operand);
   if (code.instrs[r].dtype != e->operand_dtype)
     r = push({Op::cast, e->operand_dtype, 0, {r, kNoRef, kNoRef}});
-  output(r, e->reduction, one_a_row(operand.shape));
+  output(r, e->reduction, operand.shape);
   return true;
 }
 
 bool RegionBuilder::one_a_row(const Shape& shape) const {
   const int last = space.rank() - 1;
-  return has_row && last >= 0 && shape.rank() == space.rank() &&
-         shape[last] == 1 && space[last] != 1;
+  return shape.rank() == space.rank() && shape[last] == 1 && space[last] != 1;
 }
 
 Ref RegionBuilder::add_value(Value& v) {
@@ -197,9 +197,9 @@ int RegionBuilder::emit(Value& v, const Expression& e) {
   if (pointwise::is_row(e.op)) {
     has_row = true;
     const Shape& row = e.args[0].value->shape;
-    if (row.rank() == space.rank())
-      for (int i = 0; i < space.rank(); ++i)
-        if (space[i] == 1) space[i] = row[i];
+    const int before = space.rank() - row.rank();
+    for (int i = std::max(0, -before); i < row.rank(); ++i)
+      if (space[before + i] == 1) space[before + i] = row[i];
   }
   Instr instr{e.op, v.dtype, 0, {kNoRef, kNoRef, kNoRef}};
   for (int i = 0; i < pointwise::info(e.op).arity; ++i) {
@@ -254,6 +254,8 @@ void RegionBuilder::finish() {
     const Shape& s = leaves[i]->shape;
     code.leaves[i].per_row = s.rank() == 0 || s[s.rank() - 1] == 1;
   }
+  for (std::size_t i = 0; i < code.outputs.size(); ++i)
+    code.outputs[i].once_a_row = one_a_row(*output_shapes_[i]);
 }
 
 RegionSize measure(const Arg* args) {

@@ -10,10 +10,11 @@
 
 namespace jacquard::tape {
 
-// What one region may hold: kernels keep its live values in registers, and
-// masks of leaves are 64 bits.
+// What one region may hold when it is called: kernels keep its live values in
+// registers. Masks of leaves are 64 bits.
 inline constexpr unsigned kMaxInstructions = 64;
 inline constexpr unsigned kMaxLeaves = 48;
+inline constexpr unsigned kMaxMask = 64;
 
 // The dtype that operand i of an instruction is cast to.
 DType dtype_of_arg(Op op, int i, DType operand_dtype);
@@ -59,8 +60,10 @@ class RegionBuilder {
   bool add_output(Value& v);
   // v without its being an output of the region (a written value is a load).
   pointwise::Ref add_value(Value& v);
-  void output(pointwise::Ref value, Reduction reduction, bool once_a_row) {
-    code.outputs.push_back({value, reduction, once_a_row});
+  // `shape` of what is stored or reduced; it is read by finish().
+  void output(pointwise::Ref value, Reduction reduction, const Shape& shape) {
+    code.outputs.push_back({value, reduction, false});
+    output_shapes_.push_back(&shape);
   }
   // After the last output: settles what depends on the space.
   void finish();
@@ -82,7 +85,8 @@ class RegionBuilder {
     int next;
     std::size_t leaves_before;
   };
-  // Whether a value of this shape has one element for each row of the space.
+  // Whether a value of this shape has one element for each row of the space,
+  // which has rows of more than one.
   bool one_a_row(const Shape& shape) const;
   pointwise::Ref visit(Value& root);
   bool open(Frame& frame);
@@ -95,6 +99,7 @@ class RegionBuilder {
 
   PointerMap refs_;
   std::vector<Frame> stack_;
+  std::vector<const Shape*> output_shapes_;
   std::vector<Value*> pinned_;
   std::span<Value* const> stops_;
   const Value* root_ = nullptr;

@@ -81,10 +81,36 @@ void RegionPullback::run(PullbackContext& context) {
   if (left == 0) return;
   const Reverse& reverse = program_->reverse(tracked_, left);
   if (reverse.wanted.empty()) return;
-  if (context.recording() || context.cotangent().is_pending())
+  if (context.recording() || context.cotangent().is_pending()) {
     instantiate(context, reverse);
-  else
-    launch(context, reverse);
+    return;
+  }
+  std::uint64_t distinct = left;
+  const std::vector<Equal> equal = equal_ones(context, reverse, distinct);
+  launch(context, equal.empty() ? reverse
+                                : program_->reverse(tracked_, distinct));
+  for (const Equal& e : equal) context.share(e.from, e.to);
+}
+
+std::vector<RegionPullback::Equal> RegionPullback::equal_ones(
+    const PullbackContext& context, const Reverse& reverse,
+    std::uint64_t& wanted) const {
+  std::vector<Equal> equal;
+  const auto outputs = reverse.program->outputs();
+  std::uint64_t taken = 0;  // outputs that another shares already
+  for (std::size_t j = 1; j < outputs.size(); ++j) {
+    const int to = edge_of(reverse.wanted[j]);
+    for (std::size_t i = 0; i < j; ++i) {
+      if (!(outputs[i] == outputs[j]) || (taken >> i & 1)) continue;
+      const int from = edge_of(reverse.wanted[i]);
+      if (!context.can_share(from, to)) continue;
+      equal.push_back({from, to});
+      taken |= std::uint64_t{1} << j;
+      wanted &= ~(std::uint64_t{1} << reverse.wanted[j]);
+      break;
+    }
+  }
+  return equal;
 }
 
 std::uint64_t RegionPullback::pass_on(PullbackContext& context,
@@ -152,10 +178,18 @@ void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
           reverse.program->instrs()[reverse.program->outputs()[j].value].dtype,
           cotangent.device());
       outputs.push_back(bind_output(results[j], space, space, false));
-    } else {
-      const PullbackContext::Target t = context.target(edge);
-      outputs.push_back(bind_output(t.tensor, shapes[j], space, t.accumulate));
+      continue;
     }
+    PullbackContext::Target t = context.target(edge);
+    // Two leaves of one node: the second is added later, not in this launch.
+    for (const auto& o : outputs)
+      if (t.accumulate && o.data == t.tensor.data_ptr()) {
+        results[j] = t.tensor =
+            Tensor::empty(shapes[j], t.tensor.dtype(), cotangent.device());
+        t.accumulate = false;
+        break;
+      }
+    outputs.push_back(bind_output(t.tensor, shapes[j], space, t.accumulate));
   }
   std::vector<Literal> slots = slots_;
   for (std::size_t i = 0; i < reverse.means.size(); ++i)
@@ -164,9 +198,10 @@ void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
   backend::launch(context.name(),
                   {program.get(), space, leaves, slots, outputs},
                   cotangent.stream());
-  if (shrunk)
-    for (std::size_t j = 0; j < results.size(); ++j)
-      context.add(edge_of(reverse.wanted[j]), expand(results[j], space_));
+  for (std::size_t j = 0; j < results.size(); ++j)
+    if (results[j].defined())
+      context.add(edge_of(reverse.wanted[j]),
+                  shrunk ? expand(results[j], space_) : results[j]);
 }
 
 namespace {
@@ -179,11 +214,9 @@ TrackedTensor sum_to(TrackedTensor g, const Shape& leaf, const Shape& space,
   const int pad = space.rank() - leaf.rank();
   unsigned axes = 0;
   double times = 1;
-  Shape kept = space;
   for (int d = 0; d < space.rank(); ++d) {
     const bool broadcast = d < pad || leaf[d - pad] != space[d];
     if (!broadcast) continue;
-    kept[d] = 1;
     if (once_a_row && d == space.rank() - 1) continue;
     const int own = d - (space.rank() - g.rank());
     if (own >= 0 && g.shape()[own] == space[d])
@@ -192,10 +225,8 @@ TrackedTensor sum_to(TrackedTensor g, const Shape& leaf, const Shape& space,
       times *= static_cast<double>(space[d]);
   }
   if (times != 1) g = apply(name, Op::mul, g, times);
-  if (axes) {
+  if (axes)
     g = apply_reduction(name, Reduction::sum, g, axes, true, g.dtype(), site);
-  }
-  (void)kept;
   return g;
 }
 
@@ -244,10 +275,11 @@ void RegionPullback::instantiate(PullbackContext& context,
     const int edge = edge_of(reverse.wanted[j]);
     const Shape& leaf = context.shape_of(edge);
     if (!values[j].defined()) continue;
-    if (values[j].numel() != leaf.numel())
-      values[j] = expand(values[j], leaf);
-    else if (!(values[j].shape() == leaf))
-      values[j] = reshape(values[j], leaf);
+    // Of axes that the leaf doesn't have, 1 is left.
+    Shape own = values[j].shape();
+    while (own.rank() > leaf.rank()) own.erase(0);
+    if (!(own == values[j].shape())) values[j] = reshape(values[j], own);
+    if (!(own == leaf)) values[j] = expand(values[j], leaf);
     context.add(edge, std::move(values[j]));
   }
 }

@@ -37,6 +37,14 @@ class RegionPullback final : public PullbackBase {
   // Gradients that need no launch, or share another's; returns what is left.
   std::uint64_t pass_on(PullbackContext& context, const Reverse& reverse,
                         std::uint64_t wanted);
+  // Pairs of edges with the same gradient that may share its memory; takes the
+  // second ones out of `wanted`.
+  struct Equal {
+    int from, to;
+  };
+  std::vector<Equal> equal_ones(const PullbackContext& context,
+                                const Reverse& reverse,
+                                std::uint64_t& wanted) const;
   void launch(PullbackContext& context, const Reverse& reverse);
   // As tracked (or pending) values.
   void instantiate(PullbackContext& context, const Reverse& reverse);

@@ -28,15 +28,23 @@ std::string called_at(CallSite site) {
 
 DType collected_type(DType t) { return is_half(t) ? DType::float32 : t; }
 
-// Recording mode of the thread for the time of a walk.
+// Recording mode of the thread for the time of a walk. Transforms inside a walk
+// that is recorded (in hooks, in pullbacks) are recorded as inside a level.
 class ModeGuard {
  public:
-  explicit ModeGuard(bool on) : before_(set_grad_enabled(on)) {}
-  ~ModeGuard() { set_grad_enabled(before_); }
+  explicit ModeGuard(bool recording)
+      : levels_(recording ? 1 : 0), before_(set_grad_enabled(recording)) {
+    change_level_depth(levels_);
+  }
+  ~ModeGuard() {
+    change_level_depth(-levels_);
+    set_grad_enabled(before_);
+  }
   ModeGuard(const ModeGuard&) = delete;
   ModeGuard& operator=(const ModeGuard&) = delete;
 
  private:
+  int levels_;
   bool before_;
 };
 
@@ -85,8 +93,9 @@ void Walk::collect(Node& root, std::span<const NodePtr> targets) {
     Node* n = stack.back();
     stack.pop_back();
     slots_.push_back({NodePtr(n), {}, false, false, false});
-    if (n->given_up()) throw_given_up(*n, options_.transform);
+    const bool there = n->enter();
     if (is_target.find(n) >= 0) continue;
+    if (!there) throw_given_up(*n, options_.transform);
     for (int i = 0; i < n->edges.size(); ++i) {
       Node* e = n->edges[i].get();
       if (!e || e->id < oldest || index_.find(e) >= 0) continue;
@@ -121,8 +130,16 @@ Walk::Slot* Walk::slot_of(const Node& node) {
 void Walk::run(TrackedTensor seed) {
   ModeGuard mode(options_.recording);
   slots_.front().cotangent = std::move(seed);
-  for (Slot& slot : slots_)
+  const bool frees = !options_.recording && !options_.retain;
+  for (Slot& slot : slots_) {
     if (slot.visited) visit(slot);
+    ++held_.left;
+    slot.node->leave(frees && slot.visited && !slot.target);
+  }
+}
+
+Walk::Held::~Held() {
+  for (; left < slots.size(); ++left) slots[left].node->leave(false);
 }
 
 void Walk::settle(TrackedTensor& cotangent, const Node& node) const {
@@ -136,13 +153,21 @@ void Walk::call_hooks(Slot& slot) {
   Node& node = *slot.node;
   Node::Extras* extras = node.find_extras();
   if (!extras) return;
-  for (const auto& hook : extras->hooks) {
+  // Copies: hooks may add hooks, and so may other threads.
+  decltype(extras->hooks) hooks;
+  bool retain_grad;
+  {
+    std::lock_guard lock(extras->mutex);
+    hooks = extras->hooks;
+    retain_grad = extras->retain_grad;
+  }
+  for (const auto& hook : hooks) {
     TrackedTensor changed = hook(slot.cotangent);
     if (changed.defined())
       slot.cotangent =
           checked_cotangent(std::move(changed), node, "hook", node.site);
   }
-  if (extras->retain_grad && !node.leaf) {
+  if (retain_grad && !node.leaf) {
     TrackedTensor kept = slot.cotangent;
     settle(kept, node);
     retained.push_back({slot.node, std::move(kept)});
@@ -162,9 +187,6 @@ void Walk::visit(Slot& slot) {
     PullbackContext context(*this, node, std::exchange(slot.cotangent, {}));
     node.pullback->run(context);
   }
-  const bool frees = !options_.recording && !options_.retain;
-  if (frees && node.consumers.load(std::memory_order_acquire) == 0)
-    node.give_up();
 }
 
 bool PullbackContext::recording() const { return walk_.options_.recording; }
@@ -202,6 +224,26 @@ void PullbackContext::add(int i, TrackedTensor g) {
   }
   slot.cotangent = slot.cotangent + g;
   slot.owned = false;
+}
+
+bool PullbackContext::can_share(int from, int to) const {
+  const Node& a = *node_.edges[from];
+  const Node& b = *node_.edges[to];
+  int uses = 0;
+  for (int i = 0; i < node_.edges.size(); ++i) {
+    const Node* e = node_.edges[i].get();
+    uses += e == &a || e == &b;
+  }
+  return uses == 2 && &a != &b && a.dtype == b.dtype && a.shape == b.shape &&
+         !walk_.slot_of(a)->cotangent.defined() &&
+         !walk_.slot_of(b)->cotangent.defined();
+}
+
+void PullbackContext::share(int from, int to) {
+  Walk::Slot& a = *walk_.slot_of(*node_.edges[from]);
+  Walk::Slot& b = *walk_.slot_of(*node_.edges[to]);
+  b.cotangent = a.cotangent;
+  a.owned = b.owned = false;
 }
 
 PullbackContext::Target PullbackContext::target(int i) {

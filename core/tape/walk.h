@@ -25,6 +25,8 @@ class Walk {
   // one of these are visited, none of them is passed; empty: all leaves.
   // GraphError if a node on the way was given up.
   Walk(Node& root, std::span<const NodePtr> targets, WalkOptions options);
+  Walk(const Walk&) = delete;
+  Walk& operator=(const Walk&) = delete;
 
   // Whether a path leads from the root to a target.
   bool reaches_target() const { return slots_.front().visited; }
@@ -58,8 +60,16 @@ class Walk {
   Slot* slot_of(const Node& node);
   void settle(TrackedTensor& cotangent, const Node& node) const;
 
+  // Leaves the nodes that run() did not come to.
+  struct Held {
+    ~Held();
+    std::vector<Slot>& slots;
+    std::size_t left = 0;
+  };
+
   WalkOptions options_;
   std::vector<Slot> slots_;
+  Held held_{slots_};
   PointerMap index_;
 };
 

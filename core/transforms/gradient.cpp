@@ -1,5 +1,6 @@
 #include "jacquard/gradient.h"
 
+#include <mutex>
 #include <string>
 
 #include "core/tape/modes.h"
@@ -66,11 +67,15 @@ void keep_gradients(const std::vector<Walk::Result>& kept) {
   }
 }
 
-// Adds to the leaves: computes all sums first, then swaps them in.
+// Adds to the leaves: computes all sums first, then swaps them in. Commits take
+// turns, so that none is lost.
 void commit(const std::vector<Walk::Result>& results) {
+  static std::mutex turns;
   std::vector<TrackedTensor> sums;
   std::vector<Node*> nodes;
+  std::vector<Tensor> totals;
   NoGrad constant;
+  std::lock_guard turn(turns);
   for (const auto& [node, g] : results) {
     if (!g.defined()) continue;
     Tensor before;
@@ -83,10 +88,11 @@ void commit(const std::vector<Walk::Result>& results) {
     nodes.push_back(node.get());
   }
   materialize(sums);
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    Tensor t = sums[i].data();
-    std::lock_guard lock(nodes[i]->extras().mutex);
-    std::swap(nodes[i]->extras().grad, t);
+  for (const TrackedTensor& t : sums) totals.push_back(t.data());
+  for (std::size_t i = 0; i < totals.size(); ++i) {
+    Node::Extras& extras = nodes[i]->extras();
+    std::lock_guard lock(extras.mutex);
+    std::swap(extras.grad, totals[i]);
   }
 }
 
@@ -104,8 +110,8 @@ void backward(const TrackedTensor& y, TrackedTensor seed,
   seed = seed_for(root, seed, "backward", site);
   Walk walk(root, {}, {false, options.retain_graph, "backward"});
   walk.run(std::move(seed));
-  keep_gradients(walk.retained);
   commit(walk.results);
+  keep_gradients(walk.retained);
 }
 
 namespace detail {

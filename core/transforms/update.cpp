@@ -4,6 +4,7 @@
 
 #include "core/backend/launch.h"
 #include "core/tape/bindings.h"
+#include "core/tape/modes.h"
 #include "core/tape/region_builder.h"
 #include "core/tape/value.h"
 #include "core/tensor/storage.h"
@@ -20,6 +21,11 @@ namespace {
 
 void check_groups(const std::vector<Group>& groups, int outputs) {
   const Group& first = groups[0];
+  if (outputs < 1 || static_cast<std::size_t>(outputs) > first.size())
+    throw GraphError("update_in_place: " + std::to_string(outputs) +
+                     " outputs of groups of " + std::to_string(first.size()) +
+                     " tensors");
+  tape::PointerMap written;
   for (const Group& g : groups) {
     if (g.size() != first.size())
       throw ShapeError("update_in_place: groups of " +
@@ -42,6 +48,10 @@ void check_groups(const std::vector<Group>& groups, int outputs) {
         throw GraphError(
             "update_in_place: what is written must be a leaf "
             "(param)");
+      if (static_cast<int>(i) >= outputs) continue;
+      if (written.find(g[i].value()) >= 0)
+        throw GraphError("update_in_place: one leaf would be written twice");
+      written.insert(g[i].value(), 1);
     }
   }
 }
@@ -67,6 +77,17 @@ Tensor writable(const TrackedTensor& leaf) {
   return tape::snapshot(leaf, "update_in_place")->tensor();
 }
 
+class AlwaysFused {
+ public:
+  AlwaysFused() : before_(tape::set_always_fused(true)) {}
+  ~AlwaysFused() { tape::set_always_fused(before_); }
+  AlwaysFused(const AlwaysFused&) = delete;
+  AlwaysFused& operator=(const AlwaysFused&) = delete;
+
+ private:
+  bool before_;
+};
+
 // The rule's program over stand-ins for the tensors of the first group.
 struct Traced {
   pointwise::ProgramPtr program;
@@ -78,16 +99,8 @@ Traced trace(const Group& group, int outputs, const UpdateRule& f) {
   Group stand_ins;
   for (const TrackedTensor& t : group) stand_ins.emplace_back(t.data());
   NoGrad constant;
-  const bool fused = fusion_enabled();
-  std::vector<TrackedTensor> results;
-  set_fusion(true);
-  try {
-    results = f(stand_ins);
-  } catch (...) {
-    set_fusion(fused);
-    throw;
-  }
-  set_fusion(fused);
+  const AlwaysFused fused;
+  const std::vector<TrackedTensor> results = f(stand_ins);
   if (static_cast<int>(results.size()) != outputs)
     throw GraphError("update_in_place: the rule returned " +
                      std::to_string(results.size()) + " values, expected " +
@@ -103,7 +116,8 @@ Traced trace(const Group& group, int outputs, const UpdateRule& f) {
                        std::string(name_of(group[i].dtype())) +
                        to_string(group[i].shape()));
     ValuePtr v = tape::snapshot(results[i], "update_in_place");
-    region.output(region.add_value(*v), tape::Reduction::store, false);
+    region.output(region.add_value(*v), tape::Reduction::store,
+                  group[i].shape());
   }
   region.finish();
   Traced t;
@@ -131,25 +145,28 @@ void update_in_place(const std::vector<Group>& groups, int outputs,
   std::vector<std::vector<backend::Binding>> leaves(groups.size());
   std::vector<std::vector<backend::OutputBinding>> targets(groups.size());
   std::vector<backend::ProgramLaunch> work;
-  std::vector<Tensor> held;
-  Stream stream;
+  // What is only read is taken first: an array that another entry writes then
+  // counts as shared and keeps its contents. Addresses are read when none
+  // changes any more.
+  std::vector<std::vector<Tensor>> tensors(groups.size());
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    for (std::size_t i = 0; i < groups[g].size(); ++i)
+      tensors[g].push_back(static_cast<int>(i) < outputs ? Tensor()
+                                                         : groups[g][i].data());
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    for (std::size_t i = 0; i < static_cast<std::size_t>(outputs); ++i)
+      tensors[g][i] = writable(groups[g][i]);
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const Shape& space = groups[g][0].shape();
-    std::vector<Tensor> tensors;
-    for (std::size_t i = 0; i < groups[g].size(); ++i)
-      tensors.push_back(static_cast<int>(i) < outputs ? writable(groups[g][i])
-                                                      : groups[g][i].data());
     for (std::size_t k : traced.leaf_of)
-      leaves[g].push_back(tape::bind(tensors[k], space));
-    for (int i = 0; i < outputs; ++i)
-      targets[g].push_back(tape::bind_output(
-          tensors[static_cast<std::size_t>(i)], space, space, false));
-    stream = tensors[0].stream();
+      leaves[g].push_back(tape::bind(tensors[g][k], space));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(outputs); ++i)
+      targets[g].push_back(
+          tape::bind_output(tensors[g][i], space, space, false));
     work.push_back(
         {traced.program.get(), space, leaves[g], traced.slots, targets[g]});
-    for (Tensor& t : tensors) held.push_back(std::move(t));
   }
-  backend::launch_list("update_in_place", work, stream);
+  backend::launch_list("update_in_place", work, tensors[0][0].stream());
 }
 
 }  // namespace jacquard

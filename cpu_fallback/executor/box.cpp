@@ -40,8 +40,7 @@ class BoxRunner {
     const std::int64_t line =
         l_.tiled ? extent_[l_.piece_axis] * l_.suffix : numel_;
     const std::int64_t most =
-        !l_.tiled ? kTile
-                  : (l_.tile > kTile ? l_.tile : l_.piece * l_.suffix);
+        !l_.tiled ? kTile : (l_.tile > kTile ? l_.tile : l_.piece * l_.suffix);
     for (std::int64_t at = 0; at < numel_; at += n_) {
       n_ = std::min(most, line - at % line);
       rows_ = l_.row_mode ? n_ / l_.cols : 0;
@@ -60,8 +59,7 @@ class BoxRunner {
     const std::int64_t registers = reg * p_.registers;
     // Two more: a converted tile, and the first elements of rows.
     const std::int64_t wide = l_.capacity * 8;
-    base_ = s_.reserve(
-        count_of(registers + 2 * wide + l_.accumulator_bytes));
+    base_ = s_.reserve(count_of(registers + 2 * wide + l_.accumulator_bytes));
     converted_ = base_ + registers;
     firsts_ = converted_ + wide;
     accumulators_ = firsts_ + wide;
@@ -70,13 +68,11 @@ class BoxRunner {
       s_.pointers[v] = base_ + p_.home[v] * reg;
     s_.pointers.back() = nullptr;
     if (s_.launch == l_.id) return;
-    for (const FixedPlan& f : p_.fixed)
-      fill_fixed(f, s_.pointers[f.value]);
+    for (const FixedPlan& f : p_.fixed) fill_fixed(f, s_.pointers[f.value]);
     for (const LeafState& leaf : l_.leaves)
       if (leaf.splat)
-        k_.load[static_cast<int>(leaf.dtype)](leaf.data, 0,
-                                              s_.pointers[leaf.value],
-                                              count_of(l_.capacity));
+        k_.load[static_cast<int>(leaf.dtype)](
+            leaf.data, 0, s_.pointers[leaf.value], count_of(l_.capacity));
     s_.launch = l_.id;
   }
 
@@ -284,8 +280,7 @@ class BoxRunner {
     });
   }
 
-  void store(const OutputState& o, Walk& w, const char* value,
-             std::int64_t n) {
+  void store(const OutputState& o, Walk& w, const char* value, std::int64_t n) {
     const int to_type = static_cast<int>(o.dtype);
     const DType from = o.plan->dtype;
     if (o.dtype != from && o.dtype != compute_type(from)) {
@@ -322,14 +317,12 @@ class BoxRunner {
     const std::int64_t bytes = element_bytes(r.dtype);
     char* acc = accumulators_of(i);
     std::int64_t at = 0;
-    for (int a = 0; a < l_.piece_axis; ++a)
-      at += place(r, a, coord_[a]);
+    for (int a = 0; a < l_.piece_axis; ++a) at += place(r, a, coord_[a]);
     const std::int64_t most = l_.piece * l_.suffix;
     for (std::int64_t done = 0; done < n_; done += most) {
       const std::int64_t n = std::min(most, n_ - done);
-      const std::int64_t piece =
-          coord_[l_.piece_axis] + done / l_.suffix;
-      reduce_tile(r, value + done * bytes, n,
+      const std::int64_t piece = coord_[l_.piece_axis] + done / l_.suffix;
+      reduce_tile(o.plan->reduction, r, value + done * bytes, n,
                   acc + (at + place(r, l_.piece_axis, piece)) * bytes);
     }
   }
@@ -340,8 +333,8 @@ class BoxRunner {
                : coord / r.group[axis] * r.acc_group_stride[axis];
   }
 
-  void reduce_tile(const Reducer& r, const char* value, std::int64_t n,
-                   char* acc) {
+  void reduce_tile(Reduction op, const Reducer& r, const char* value,
+                   std::int64_t n, char* acc) {
     const std::int64_t bytes = element_bytes(r.dtype);
     switch (r.pattern) {
       case Pattern::whole:
@@ -350,6 +343,9 @@ class BoxRunner {
       case Pattern::stacked:
         return r.combine(value, acc, count_of(n));
       case Pattern::rows:
+        if (l_.suffix <= kShortRow)
+          return fold_short_rows(op, r.dtype, value, n / l_.suffix, l_.suffix,
+                                 acc);
         for (std::int64_t j = 0; j < n / l_.suffix; ++j)
           r.fold(value + j * l_.suffix * bytes, count_of(l_.suffix),
                  acc + j * bytes);

@@ -109,8 +109,8 @@ void Launch::bind_outputs(std::span<const backend::OutputBinding> bindings) {
     const bool row_constant =
         row_mode && extent[rank - 1] != 1 && o.stride[rank - 1] == 0;
     if (o.plan->reduction == Reduction::store)
-      o.kind = row_constant || o.plan->once_a_row ? Kind::row_store
-                                                  : Kind::store;
+      o.kind =
+          row_constant || o.plan->once_a_row ? Kind::row_store : Kind::store;
     else
       o.kind = o.plan->once_a_row ? Kind::row_buffer : Kind::reduce;
     o.direct = o.kind == Kind::store && o.plan->direct && !o.accumulate &&
@@ -265,8 +265,8 @@ void Launch::cut(bool parallel) {
   }
   std::int64_t wanted = numel;
   if (parallel) {
-    const double tasks = std::min(estimated_ns() / kTaskNs,
-                                  8.0 * num_threads());
+    const double tasks =
+        std::min(estimated_ns() / kTaskNs, 8.0 * num_threads());
     wanted = std::max<std::int64_t>(
         1, static_cast<std::int64_t>(static_cast<double>(numel) /
                                      std::max(tasks, 1.0)));

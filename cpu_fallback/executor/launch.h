@@ -89,8 +89,8 @@ struct Launch {
   bool row_mode = false;
   std::int64_t cols = 1;  // row mode: extent of the last axis
 
-  bool tiled = false;    // tiles as described above, else flat runs of kTile
-  int piece_axis = 0;    // the axis before the suffix
+  bool tiled = false;  // tiles as described above, else flat runs of kTile
+  int piece_axis = 0;  // the axis before the suffix
   std::int64_t suffix = 1, piece = 1;
   std::int64_t tile = 0;      // most elements of a tile
   std::int64_t capacity = 0;  // elements of a register that are computed
@@ -140,6 +140,11 @@ void write_results(const OutputState& out, const char* accumulators,
                    std::int64_t n, char* to, std::int64_t stride);
 // Sets n accumulators to the neutral element.
 void fill_neutral(Reduction reduction, DType dtype, void* to, std::int64_t n);
+// acc[r] = acc[r] op the elements of row r, in order; for rows so short that a
+// call for each would cost more.
+void fold_short_rows(Reduction reduction, DType dtype, const void* from,
+                     std::int64_t rows, std::int64_t cols, void* acc);
+inline constexpr std::int64_t kShortRow = 32;
 // At the end of a box: its accumulators to the partial results or the output.
 void flush_box(const Launch& launch, const OutputState& out, char* accumulators,
                const std::int64_t* origin, const std::int64_t* extent);

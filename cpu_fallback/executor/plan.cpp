@@ -43,8 +43,7 @@ bool keeps_half(Op op) {
 double cost_of(Op op, DType dtype) {
   double ns = 0.05;
   if (op >= Op::exp && op <= Op::erfinv && op != Op::sqrt) ns = 0.4;
-  if (op == Op::pow || op == Op::atan2 || op == Op::fmod ||
-      op == Op::remainder)
+  if (op == Op::pow || op == Op::atan2 || op == Op::fmod || op == Op::remainder)
     ns = 0.8;
   if (op == Op::div || op == Op::sqrt) ns = 0.15;
   if (op == Op::lgamma || op == Op::digamma || op == Op::polygamma) ns = 15;
@@ -156,8 +155,7 @@ class Compiler {
     s.b = arg(1);
     s.c = arg(2);
     s.out = r;
-    const DType operand =
-        instr(in.args[in.op == Op::where ? 1 : 0]).dtype;
+    const DType operand = instr(in.args[in.op == Op::where ? 1 : 0]).dtype;
     const int op = static_cast<int>(in.op), type = static_cast<int>(operand);
     if (in.op == Op::cast) {
       s.tile = table_.cast[type][static_cast<int>(in.dtype)];
@@ -177,8 +175,8 @@ class Compiler {
       throw DTypeError(std::string("cpu: no kernel for ") + info(in.op).name +
                        " of " + std::string(name_of(operand)));
     if (is_half(in.dtype) && !keeps_half(in.op))
-      s.round = in.dtype == DType::float16 ? table_.round_half
-                                           : table_.round_bfloat;
+      s.round =
+          in.dtype == DType::float16 ? table_.round_half : table_.round_bfloat;
     return s;
   }
 
@@ -236,8 +234,7 @@ class Compiler {
       if (op != Op::row_pick && op != Op::row_normalize) wide[s.b] = true;
       if (op != Op::row_normalize_vjp) wide[s.c] = true;
     }
-    for (auto& l : plan_.leaves)
-      l.narrow = l.value != none() && !wide[l.value];
+    for (auto& l : plan_.leaves) l.narrow = l.value != none() && !wide[l.value];
   }
 
   void assign_registers() {

@@ -57,7 +57,7 @@ struct OutputPlan {
   DType dtype;  // of the instruction
   Reduction reduction;
   bool once_a_row;
-  bool direct;    // a step may write it where it is stored
+  bool direct;       // a step may write it where it is stored
   bool row_step;     // that step is a row operation
   bool only_stored;  // no other step reads the value
   int made_by;       // number of that step
@@ -72,10 +72,10 @@ struct Plan {
   // Register of each value; the last entry belongs to none().
   std::vector<std::uint16_t> home;
   int registers = 0;
-  int width = 4;            // bytes of an element of a register
-  double cost = 0;          // estimated ns an element
-  bool rows = false;        // has row operations or once-a-row outputs
-  bool reduces = false;     // has outputs that are not stored
+  int width = 4;         // bytes of an element of a register
+  double cost = 0;       // estimated ns an element
+  bool rows = false;     // has row operations or once-a-row outputs
+  bool reduces = false;  // has outputs that are not stored
 
   std::uint16_t none() const {
     return static_cast<std::uint16_t>(home.size() - 1);

@@ -48,8 +48,7 @@ template <class F>
 void walk_both(Walk& from, Walk& to, std::int64_t n, bool dense, F&& f) {
   while (n > 0) {
     const bool single = from.step() != 1 || (dense && to.step() != 1);
-    const std::int64_t run =
-        single ? 1 : std::min({from.left(), to.left(), n});
+    const std::int64_t run = single ? 1 : std::min({from.left(), to.left(), n});
     f(from.offset, to.offset, to.step(), run);
     from.advance(run);
     to.advance(run);
@@ -69,6 +68,29 @@ struct BoxAxes {
     to_stride[rank++] = t;
     n *= e;
   }
+};
+
+template <class T, class F>
+void fold_rows(const T* x, std::int64_t rows, std::int64_t cols, T* acc, F op) {
+  for (std::int64_t r = 0; r < rows; ++r, x += cols) {
+    T a = acc[r];
+    for (std::int64_t j = 0; j < cols; ++j) a = op(a, x[j]);
+    acc[r] = a;
+  }
+}
+
+// Integers as unsigned ones, which wrap.
+template <class T>
+struct Arithmetic {
+  using type = T;
+};
+template <>
+struct Arithmetic<std::int32_t> {
+  using type = std::uint32_t;
+};
+template <>
+struct Arithmetic<std::int64_t> {
+  using type = std::uint64_t;
 };
 
 // The pieces that pattern `stacked` kept apart, as a tree by halves.
@@ -95,6 +117,32 @@ void fill_neutral(Reduction reduction, DType dtype, void* to, std::int64_t n) {
   });
 }
 
+void fold_short_rows(Reduction reduction, DType dtype, const void* from,
+                     std::int64_t rows, std::int64_t cols, void* acc) {
+  with_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    using U = typename Arithmetic<T>::type;
+    const auto run = [&](auto op) {
+      fold_rows(static_cast<const T*>(from), rows, cols, static_cast<T*>(acc),
+                op);
+    };
+    switch (reduction) {
+      case Reduction::max:  // NaN wins
+        return run([](T a, T b) { return a > b || a != a ? a : b; });
+      case Reduction::min:
+        return run([](T a, T b) { return a < b || a != a ? a : b; });
+      case Reduction::prod:
+        return run([](T a, T b) {
+          return static_cast<T>(static_cast<U>(a) * static_cast<U>(b));
+        });
+      default:
+        return run([](T a, T b) {
+          return static_cast<T>(static_cast<U>(a) + static_cast<U>(b));
+        });
+    }
+  });
+}
+
 void write_results(const OutputState& out, const char* accumulators,
                    std::int64_t n, char* to, std::int64_t stride) {
   const KernelTable& k = kernels();
@@ -112,15 +160,14 @@ void write_results(const OutputState& out, const char* accumulators,
         using T = decltype(zero);
         if constexpr (std::is_floating_point_v<T>)
           for (std::int64_t j = 0; j < m; ++j)
-            reinterpret_cast<T*>(value)[j] /= static_cast<T>(
-                out.reducer.divisor);
+            reinterpret_cast<T*>(value)[j] /=
+                static_cast<T>(out.reducer.divisor);
       });
     }
     const char* source = value;
     if (compute_type(out.dtype) != from || is_half(out.dtype)) {
-      k.cast[static_cast<int>(from)][to_type](value, nullptr, nullptr,
-                                              converted,
-                                              static_cast<std::size_t>(m));
+      k.cast[static_cast<int>(from)][to_type](
+          value, nullptr, nullptr, converted, static_cast<std::size_t>(m));
       source = converted;
     }
     const auto store = out.accumulate ? k.store_add[to_type] : k.store[to_type];

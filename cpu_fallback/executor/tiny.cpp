@@ -29,8 +29,7 @@ bool fits(const Plan& plan, const backend::ProgramLaunch& launch,
   for (const backend::Binding& leaf : launch.leaves)
     if (layout_of(launch.space, leaf.strides) == Layout::other) return false;
   for (std::size_t i = 0; i < launch.outputs.size(); ++i) {
-    const Layout layout =
-        layout_of(launch.space, launch.outputs[i].strides);
+    const Layout layout = layout_of(launch.space, launch.outputs[i].strides);
     const bool stored = plan.outputs[i].reduction == Reduction::store;
     if (layout != (stored ? Layout::dense : Layout::constant)) return false;
   }
@@ -38,8 +37,7 @@ bool fits(const Plan& plan, const backend::ProgramLaunch& launch,
 }
 
 void load_leaf(const LeafPlan& leaf, const backend::Binding& binding,
-               const backend::ProgramLaunch& launch, void* to,
-               std::size_t n) {
+               const backend::ProgramLaunch& launch, void* to, std::size_t n) {
   const KernelTable& k = kernels();
   const int type = static_cast<int>(leaf.leaf.dtype);
   const bool constant =
@@ -98,8 +96,7 @@ bool run_tiny(const Plan& plan, const backend::ProgramLaunch& launch) {
   Scratch& s = scratch();
   s.launch = 0;
   const std::size_t reg = kQuantum * static_cast<std::size_t>(plan.width);
-  const std::size_t registers =
-      reg * static_cast<std::size_t>(plan.registers);
+  const std::size_t registers = reg * static_cast<std::size_t>(plan.registers);
   char* base = s.reserve(registers + kQuantum * 8);
   if (s.pointers.size() < plan.home.size()) s.pointers.resize(plan.home.size());
   void** ptr = s.pointers.data();
@@ -108,9 +105,9 @@ bool run_tiny(const Plan& plan, const backend::ProgramLaunch& launch) {
   ptr[none] = nullptr;
 
   for (const FixedPlan& f : plan.fixed)
-    splat_scalar(f.op == Op::slot ? launch.slots[f.index]
-                                  : plan.constants[f.index],
-                 f.dtype, ptr[f.value], n);
+    splat_scalar(
+        f.op == Op::slot ? launch.slots[f.index] : plan.constants[f.index],
+        f.dtype, ptr[f.value], n);
   for (std::size_t i = 0; i < plan.leaves.size(); ++i)
     if (plan.leaves[i].value != none)
       load_leaf(plan.leaves[i], launch.leaves[i], launch,
@@ -121,8 +118,8 @@ bool run_tiny(const Plan& plan, const backend::ProgramLaunch& launch) {
     if (step.round) step.round(out, nullptr, nullptr, out, n);
   }
   for (std::size_t i = 0; i < plan.outputs.size(); ++i)
-    write_output(plan.outputs[i], launch.outputs[i],
-                 ptr[plan.outputs[i].value], n, base + registers);
+    write_output(plan.outputs[i], launch.outputs[i], ptr[plan.outputs[i].value],
+                 n, base + registers);
   return true;
 }
 

@@ -13,7 +13,8 @@ inline constexpr int kMaxAxes = kMaxRank + 1;
 using PerAxis = std::int64_t[kMaxAxes];
 
 // A row-major walk over `rank` axes in which neighbouring axes are merged where
-// the operand's strides allow it. `offset` is where the operand is, in elements.
+// the operand's strides allow it. `offset` is where the operand is, in
+// elements.
 struct Walk {
   int rank = 1;
   std::int64_t offset = 0;

@@ -60,10 +60,16 @@ JACQUARD_INLINE void decode_run(const typename C::Memory* from,
   std::size_t i = 0;
   for (; i + kLanes<C> <= n; i += kLanes<C>) C::decode(from + i).store(out + i);
   if (i == n) return;
-  typename C::Memory last[kLanes<C>];
-  for (std::size_t j = 0; j < kLanes<C>; ++j)
-    last[j] = from[i + j < n ? i + j : n - 1];
-  C::decode(last).store(out + i);
+  using M = typename C::Memory;
+  if constexpr (sizeof(M) == sizeof(typename C::Register)) {
+    load_partial(from + i, static_cast<int>(n - i), Pack<M>(from[n - 1]))
+        .store(out + i);
+  } else {
+    M last[kLanes<C>];
+    for (std::size_t j = 0; j < kLanes<C>; ++j)
+      last[j] = from[i + j < n ? i + j : n - 1];
+    C::decode(last).store(out + i);
+  }
 }
 
 template <class C>
@@ -74,9 +80,13 @@ JACQUARD_INLINE void encode_run(const typename C::Register* from,
   for (; i + kLanes<C> <= n; i += kLanes<C>)
     C::encode(P::load(from + i), to + i);
   if (i == n) return;
-  typename C::Memory last[kLanes<C>];
-  C::encode(P::load(from + i), last);
-  for (std::size_t j = 0; i + j < n; ++j) to[i + j] = last[j];
+  if constexpr (sizeof(typename C::Memory) == sizeof(typename C::Register)) {
+    store_partial(P::load(from + i), to + i, static_cast<int>(n - i));
+  } else {
+    typename C::Memory last[kLanes<C>];
+    C::encode(P::load(from + i), last);
+    for (std::size_t j = 0; i + j < n; ++j) to[i + j] = last[j];
+  }
 }
 
 template <class C>

@@ -13,8 +13,7 @@ constexpr std::int64_t kTaskElements = 16 << 10;
 // Rows (o, j) of `inner` elements that share one index.
 void gather_rows(const backend::IndexLaunch& l, std::int64_t first,
                  std::int64_t last) {
-  const std::size_t row =
-      static_cast<std::size_t>(l.inner) * size_of(l.dtype);
+  const std::size_t row = static_cast<std::size_t>(l.inner) * size_of(l.dtype);
   const auto* from = static_cast<const char*>(l.source);
   auto* to = static_cast<char*>(l.target);
   for (std::int64_t r = first; r < last; ++r) {
@@ -48,17 +47,16 @@ void gather(const backend::IndexLaunch& l) {
   const std::int64_t rows = l.outer * l.count;
   if (rows == 0 || l.inner == 0) return;
   check_indices(l);
-  using Rows = void (*)(const backend::IndexLaunch&, std::int64_t,
-                        std::int64_t);
+  using Rows =
+      void (*)(const backend::IndexLaunch&, std::int64_t, std::int64_t);
   const std::size_t bytes = size_of(l.dtype);
   const bool whole_rows = l.inner > 1 && l.index_strides[2] == 0;
-  const Rows run = whole_rows    ? gather_rows
+  const Rows run = whole_rows   ? gather_rows
                    : bytes == 1 ? gather_elements<std::uint8_t>
                    : bytes == 2 ? gather_elements<std::uint16_t>
                    : bytes == 4 ? gather_elements<std::uint32_t>
                                 : gather_elements<std::uint64_t>;
-  const std::int64_t piece =
-      std::max<std::int64_t>(1, kTaskElements / l.inner);
+  const std::int64_t piece = std::max<std::int64_t>(1, kTaskElements / l.inner);
   parallel_for((rows + piece - 1) / piece, [&](std::int64_t i) {
     run(l, i * piece, std::min(rows, (i + 1) * piece));
   });

@@ -17,8 +17,8 @@ void check_indices(const backend::IndexLaunch& l) {
   if (l.outer == 0 || l.count == 0 || l.inner == 0) return;
   for (std::int64_t o = 0; o < outer; ++o) {
     for (std::int64_t j = 0; j < count; ++j) {
-      const std::int64_t* row = l.index + o * l.index_strides[0] +
-                                j * l.index_strides[1];
+      const std::int64_t* row =
+          l.index + o * l.index_strides[0] + j * l.index_strides[1];
       for (std::int64_t i = 0; i < inner; ++i) {
         const std::int64_t index = row[i * l.index_strides[2]];
         if (index >= -l.extent && index < l.extent) continue;

@@ -1,5 +1,6 @@
 #include "cpu_fallback/libraries/gemm.h"
 
+#include <dlfcn.h>
 #include <dnnl.h>
 
 #include <algorithm>
@@ -9,34 +10,41 @@
 #include "cpu_fallback/isa/kernel_table.h"
 #include "jacquard/error.h"
 
-#if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_OMP
-#include <omp.h>
-#endif
-
 namespace jacquard::cpu_fallback {
 namespace {
 
 // Products up to this many multiplications are done here: oneDNN takes about
 // half a microsecond to begin.
-constexpr std::int64_t kSmall = 8 * 8 * 8;
+constexpr std::int64_t kSmall = 5 * 5 * 5;
 
 // oneDNN with OpenMP would start threads of its own beside ours; the number is
-// a setting of each thread.
+// a setting of each thread. The functions are those of the OpenMP library that
+// oneDNN has brought along, whichever it is; without one there is nothing to
+// set.
+struct OpenMp {
+  int (*get)() = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT,
+                                                   "omp_get_max_threads"));
+  void (*set)(int) = reinterpret_cast<void (*)(int)>(
+      dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
+};
+
 class OneThread {
  public:
-#if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_OMP
-  OneThread() : before_(omp_get_max_threads()) {
-    if (before_ != 1) omp_set_num_threads(1);
+  OneThread() : before_(omp().get && omp().set ? omp().get() : 1) {
+    if (before_ != 1) omp().set(1);
   }
   ~OneThread() {
-    if (before_ != 1) omp_set_num_threads(before_);
+    if (before_ != 1) omp().set(before_);
   }
   OneThread(const OneThread&) = delete;
   OneThread& operator=(const OneThread&) = delete;
 
  private:
+  static const OpenMp& omp() {
+    static const OpenMp functions;
+    return functions;
+  }
   int before_;
-#endif
 };
 
 // Row by row, in rising k; integers wrap.
@@ -76,10 +84,10 @@ void gemm(const Gemm<float>& g) {
       std::max(a_plain ? g.a_row : g.a_col, a_plain ? g.k : g.m);
   const std::int64_t ldb =
       std::max(b_plain ? g.b_row : g.b_col, b_plain ? g.n : g.k);
-  [[maybe_unused]] const OneThread one;
-  const dnnl_status_t status = dnnl_sgemm(
-      a_plain ? 'N' : 'T', b_plain ? 'N' : 'T', g.m, g.n, g.k, 1.0f, g.a, lda,
-      g.b, ldb, g.accumulate ? 1.0f : 0.0f, g.c, g.ldc);
+  const OneThread one;
+  const dnnl_status_t status =
+      dnnl_sgemm(a_plain ? 'N' : 'T', b_plain ? 'N' : 'T', g.m, g.n, g.k, 1.0f,
+                 g.a, lda, g.b, ldb, g.accumulate ? 1.0f : 0.0f, g.c, g.ldc);
   if (status != dnnl_success)
     throw Error("matmul: oneDNN's sgemm failed with status " +
                 std::to_string(static_cast<int>(status)));

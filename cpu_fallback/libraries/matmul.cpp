@@ -14,10 +14,11 @@ namespace {
 using backend::MatmulLaunch;
 using backend::MatrixBinding;
 
-// Multiplications of a task that is worth handing over, and the tile sizes
-// beyond which a tile is cut further.
-constexpr double kTaskWork = 1 << 20;
-constexpr std::int64_t kTileRows = 256, kTileCols = 512;
+// Multiplications of a task that is worth handing over; the largest tile; how
+// many tiles a big product has at least, and how small their sides may get.
+constexpr double kTaskWork = 8e6;
+constexpr std::int64_t kLargest = 512, kTiles = 8, kLeastRows = 64,
+                       kLeastCols = 128;
 
 // Tiles of one product, and how many products of a batch are one task.
 struct Grid {
@@ -27,38 +28,42 @@ struct Grid {
   Grid(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t batch) {
     const double work = static_cast<double>(m) * static_cast<double>(n) *
                         static_cast<double>(k);
-    rows = std::min(m, kTileRows);
-    cols = std::min(n, kTileCols);
-    // Too few tiles for the cores: halve the longer side.
-    const auto tiles = [&] {
-      return ((m + rows - 1) / rows) * ((n + cols - 1) / cols) * batch;
-    };
-    while (tiles() < 8 && work / static_cast<double>(tiles()) * 
-               static_cast<double>(batch) > 4 * kTaskWork &&
-           (rows > 32 || cols > 64)) {
-      if (cols >= rows)
-        cols = round_up((cols + 1) / 2, 64);
+    rows = std::min(m, kLargest);
+    cols = std::min(n, kLargest);
+    for (;;) {
+      const std::int64_t tiles = count(m, rows) * count(n, cols);
+      if (tiles * batch >= kTiles ||
+          work / static_cast<double>(2 * tiles) < kTaskWork)
+        break;
+      if (cols > kLeastCols)
+        cols = (cols + 1) / 2;
+      else if (rows > kLeastRows)
+        rows = (rows + 1) / 2;
       else
-        rows = round_up((rows + 1) / 2, 16);
+        break;
     }
     rows = spread(m, rows, 16);
     cols = spread(n, cols, 64);
-    down = (m + rows - 1) / rows;
-    across = (n + cols - 1) / cols;
+    down = count(m, rows);
+    across = count(n, cols);
     group = 1;
     if (across * down == 1 && work < kTaskWork)
-      group = static_cast<std::int64_t>(kTaskWork / std::max(work, 64.0));
+      group = static_cast<std::int64_t>(kTaskWork / 8 / std::max(work, 64.0));
+    group = std::max<std::int64_t>(group, 1);
   }
 
  private:
+  static std::int64_t count(std::int64_t n, std::int64_t tile) {
+    return (n + tile - 1) / tile;
+  }
   static std::int64_t round_up(std::int64_t n, std::int64_t to) {
     return (n + to - 1) / to * to;
   }
   // Tiles of nearly equal size.
   static std::int64_t spread(std::int64_t n, std::int64_t tile,
                              std::int64_t to) {
-    const std::int64_t count = (n + tile - 1) / tile;
-    return std::min(n, round_up((n + count - 1) / count, to));
+    const std::int64_t tiles = count(n, tile);
+    return std::min(n, round_up((n + tiles - 1) / tiles, to));
   }
 };
 
@@ -89,10 +94,10 @@ void multiply(const MatmulLaunch& l) {
     g.a_col = l.a.col_stride;
     g.b_row = l.b.row_stride;
     g.b_col = l.b.col_stride;
-    g.a = static_cast<const T*>(l.a.data) + batch_offset(l, l.a, b) +
-          i * g.a_row;
-    g.b = static_cast<const T*>(l.b.data) + batch_offset(l, l.b, b) +
-          j * g.b_col;
+    g.a =
+        static_cast<const T*>(l.a.data) + batch_offset(l, l.a, b) + i * g.a_row;
+    g.b =
+        static_cast<const T*>(l.b.data) + batch_offset(l, l.b, b) + j * g.b_col;
     g.c = static_cast<T*>(l.c) + (b * l.m + i) * l.n + j;
     g.ldc = l.n;
     g.accumulate = l.accumulate;
@@ -150,8 +155,7 @@ struct Widened {
           index /= l.batch[a];
         }
         load(static_cast<const char*>(x.data) + from * 2, 1,
-             buffer.data() + i * padded * 4,
-             static_cast<std::size_t>(length));
+             buffer.data() + i * padded * 4, static_cast<std::size_t>(length));
       }
     });
   }
@@ -179,9 +183,8 @@ void multiply_halves(const MatmulLaunch& l) {
     });
   };
   if (l.accumulate)
-    each_piece([&](char* c, char* p, std::size_t n) {
-      k.load[type](c, 1, p, n);
-    });
+    each_piece(
+        [&](char* c, char* p, std::size_t n) { k.load[type](c, 1, p, n); });
   multiply<float>(wide);
   const TileFn round =
       l.out_dtype == DType::float16 ? k.round_half : k.round_bfloat;

@@ -26,10 +26,10 @@ namespace jacquard::cpu_fallback {
 namespace {
 
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kSmall = 32 << 10;   // cached by each thread
-constexpr std::size_t kHuge = 2 << 20;     // alignment of big blocks
-constexpr std::size_t kBig = 1 << 20;      // from here on huge pages
-constexpr std::size_t kSlab = 256 << 10;   // small blocks are cut from these
+constexpr std::size_t kSmall = 32 << 10;  // cached by each thread
+constexpr std::size_t kHuge = 2 << 20;    // alignment of big blocks
+constexpr std::size_t kBig = 1 << 20;     // from here on huge pages
+constexpr std::size_t kSlab = 256 << 10;  // small blocks are cut from these
 constexpr std::size_t kCachedBytes = 64 << 10;  // of one class in one thread
 constexpr std::int64_t kFlush = 64 << 10;
 

@@ -16,10 +16,11 @@ namespace jacquard::cpu_fallback {
 using MemoryStats = backend::Backend::MemoryStats;
 
 // Never nullptr, also for 0 bytes. OutOfMemory with the bytes requested, in
-// use, at the peak and free, when the system refuses or $JACQUARD_CPU_MEMORY_LIMIT
-// (bytes taken from the system, read at the first call) would be exceeded; big
-// free blocks are given back to the system before that. Blocks up to 32 KiB
-// come from a cache of the thread: about 10 ns, no lock.
+// use, at the peak and free, when the system refuses or
+// $JACQUARD_CPU_MEMORY_LIMIT (bytes taken from the system, read at the first
+// call) would be exceeded; big free blocks are given back to the system before
+// that. Blocks up to 32 KiB come from a cache of the thread: about 10 ns, no
+// lock.
 void* allocate(std::size_t bytes);
 // `bytes` as it was asked for. Any thread.
 void free(void* data, std::size_t bytes) noexcept;

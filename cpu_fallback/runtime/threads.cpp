@@ -1,16 +1,15 @@
 #include "cpu_fallback/runtime/threads.h"
 
-#include <oneapi/tbb/global_control.h>
-#include <oneapi/tbb/task_arena.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <exception>
-#include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
+
+#include "cpu_fallback/runtime/workers.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -35,7 +34,7 @@ int initial_threads() {
     const int n = std::atoi(text);
     if (n > 0) return n;
   }
-  return tbb::this_task_arena::max_concurrency();
+  return default_threads();
 }
 
 // The launch that is being spread. `ticket` is its number (upper half) and the
@@ -49,8 +48,7 @@ class Crew {
   void set_threads(int count) {
     while (busy_.exchange(true)) std::this_thread::yield();
     threads_.store(std::max(count, 1));
-    arena_.reset();
-    more_.reset();
+    workers_.reset();
     busy_.store(false);
   }
 
@@ -86,9 +84,8 @@ class Crew {
 
   bool claimable(std::uint64_t ticket) const {
     const std::uint64_t next = ticket & kClosed;
-    return next != kClosed &&
-           static_cast<std::int64_t>(next) <
-               count_.load(std::memory_order_acquire);
+    return next != kClosed && static_cast<std::int64_t>(next) <
+                                  count_.load(std::memory_order_acquire);
   }
 
   // Does one task; whether there was one.
@@ -127,11 +124,13 @@ class Crew {
   }
 
   void call_helpers(std::int64_t count) {
-    const int wanted = static_cast<int>(
-        std::min<std::int64_t>(count, threads())) - 1;
+    const int wanted =
+        static_cast<int>(std::min<std::int64_t>(count, threads())) - 1;
     while (helpers_.load() < wanted) {
       helpers_.fetch_add(1);
-      arena().enqueue([this] { help(); });
+      if (!workers_) workers_.emplace(threads());
+      workers_->call([](void* crew) { static_cast<Crew*>(crew)->help(); },
+                     this);
     }
   }
 
@@ -158,22 +157,9 @@ class Crew {
     }
   }
 
-  tbb::task_arena& arena() {
-    if (!arena_) {
-      if (threads() > tbb::this_task_arena::max_concurrency())
-        more_ = std::make_unique<tbb::global_control>(
-            tbb::global_control::max_allowed_parallelism,
-            static_cast<std::size_t>(threads()));
-      arena_ = std::make_unique<tbb::task_arena>(threads());
-    }
-    return *arena_;
-  }
-
   std::atomic<bool> busy_{false};  // a launch is being spread
   std::atomic<int> threads_{initial_threads()};
-  std::unique_ptr<tbb::task_arena> arena_;
-  // Where more threads are asked for than there are cores.
-  std::unique_ptr<tbb::global_control> more_;
+  std::optional<Workers> workers_;
 
   alignas(64) std::atomic<std::uint64_t> ticket_{kClosed};
   std::atomic<std::int64_t> count_{0};

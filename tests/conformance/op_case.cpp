@@ -159,10 +159,10 @@ const std::vector<OpCase>& all_cases() {
   return cases;
 }
 
-std::vector<OpCase> elementwise_cases() {
+std::vector<OpCase> cases_where(bool (*condition)(const OpCase&)) {
   std::vector<OpCase> out;
   std::copy_if(all_cases().begin(), all_cases().end(), std::back_inserter(out),
-               [](const OpCase& c) { return c.elementwise(); });
+               condition);
   return out;
 }
 

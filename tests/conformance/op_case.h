@@ -86,7 +86,8 @@ std::vector<OpCase> linalg_cases();
 std::vector<OpCase> row_cases();
 // All of them; names are different.
 const std::vector<OpCase>& all_cases();
-std::vector<OpCase> elementwise_cases();
+// Those that fulfil a condition.
+std::vector<OpCase> cases_where(bool (*condition)(const OpCase&));
 
 // A name as GoogleTest takes it.
 std::string test_name(const ::testing::TestParamInfo<OpCase>& info);

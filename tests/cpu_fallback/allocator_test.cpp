@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -13,9 +14,7 @@
 namespace jacquard {
 namespace {
 
-backend::Backend& cpu_backend() {
-  return backend::backend_of(DeviceType::cpu);
-}
+backend::Backend& cpu_backend() { return backend::backend_of(DeviceType::cpu); }
 void* take(std::size_t bytes) {
   return cpu_backend().allocate(bytes, Stream());
 }
@@ -25,8 +24,8 @@ void give(void* data, std::size_t bytes) {
 std::uintptr_t address(void* p) { return reinterpret_cast<std::uintptr_t>(p); }
 
 const std::vector<std::size_t> kSizes = {
-    0,      1,      63,      64,      65,       1000,        1024,
-    1025,   4096,   5000,    32768,   32769,    100000,      1 << 20,
+    0,      1,      63,      64,      65,       1000,          1024,
+    1025,   4096,   5000,    32768,   32769,    100000,        1 << 20,
     300000, 524288, 1048575, 1048577, 3000000u, (5u << 20) + 1};
 
 TEST(Allocator, BlocksAreAlignedAndDontOverlap) {
@@ -137,6 +136,29 @@ TEST(Allocator, RefusesWhatTheSystemRefuses) {
   }
   // And works on.
   give(take(1000), 1000);
+}
+
+// Big free blocks go back to the system before the limit refuses.
+void stay_within_the_limit() {
+  void* p = take(40 << 20);
+  give(p, 40 << 20);
+  p = take(50 << 20);  // not with the 40 MiB kept
+  try {
+    take(20 << 20);
+  } catch (const OutOfMemory& e) {
+    give(p, 50 << 20);
+    const bool named =
+        std::string(e.what()).find("limit 67108864") != std::string::npos;
+    std::exit(named ? 0 : 1);
+  }
+  std::exit(2);
+}
+
+TEST(AllocatorDeathTest, KeepsToTheLimitOfTheEnvironment) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  setenv("JACQUARD_CPU_MEMORY_LIMIT", "67108864", 1);
+  EXPECT_EXIT(stay_within_the_limit(), ::testing::ExitedWithCode(0), "");
+  unsetenv("JACQUARD_CPU_MEMORY_LIMIT");
 }
 
 }  // namespace

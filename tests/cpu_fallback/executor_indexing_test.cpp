@@ -13,9 +13,11 @@ struct Case {
   bool each;  // an index for each element, else one for each count
 };
 const std::vector<Case> kCases = {
-    {1, 5, 3, 1, false},    {1, 5, 3, 7, false},      {4, 5, 3, 7, true},
-    {4, 5, 30, 7, true},    {1, 1000, 50000, 1, false}, {1, 300, 400, 130, false},
-    {3, 50, 4000, 3, true}, {2, 5, 0, 3, false},      {20, 40, 60, 5, true}};
+    {1, 5, 3, 1, false},        {1, 5, 3, 7, false},
+    {4, 5, 3, 7, true},         {4, 5, 30, 7, true},
+    {1, 1000, 50000, 1, false}, {1, 300, 400, 130, false},
+    {3, 50, 4000, 3, true},     {2, 5, 0, 3, false},
+    {20, 40, 60, 5, true}};
 
 std::size_t index_of(std::int64_t i) { return static_cast<std::size_t>(i); }
 

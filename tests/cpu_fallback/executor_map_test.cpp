@@ -22,8 +22,8 @@ ProgramPtr chain_program() {
   return program([](Builder& b) {
     const Ref a = b.leaf({}), x = b.leaf({}), c = b.leaf({}), d = b.leaf({});
     const Ref inner = b.apply(Op::add, b.apply(Op::mul, a, x), c);
-    b.output({b.apply(Op::mul, b.apply(Op::tanh, inner),
-                      b.apply(Op::sigmoid, d))});
+    b.output(
+        {b.apply(Op::mul, b.apply(Op::tanh, inner), b.apply(Op::sigmoid, d))});
   });
 }
 
@@ -40,7 +40,7 @@ TEST(ExecutorMap, AddsArraysOfAnySize) {
 }
 
 TEST(ExecutorMap, ReadsStridedNegativeAndBroadcastLeaves) {
-  const std::vector<Shape> spaces = {{5, 7},     {3, 64}, {65, 3, 2},
+  const std::vector<Shape> spaces = {{5, 7},      {3, 64}, {65, 3, 2},
                                      {2, 3, 100}, {1, 9},  {300, 70}};
   for (const Shape& space : spaces) {
     const auto x = random_floats(4 * space.numel() + 8, 3);
@@ -243,8 +243,7 @@ TEST(ExecutorMap, RandomLeavesDependOnThePositionAlone) {
     slots[1].i = 3;
     const std::int64_t n = 10007;
     std::vector<float> all(static_cast<std::size_t>(n)), one(1);
-    run(p, {n}, {{nullptr, DType::float32, {1}}}, {dense_out(all, {n})},
-        slots);
+    run(p, {n}, {{nullptr, DType::float32, {1}}}, {dense_out(all, {n})}, slots);
     EXPECT_NE(all[0], all[1]);
     // Transposed: the position of (i, j) is i + 100·j.
     std::vector<float> turned(7000);
@@ -295,8 +294,8 @@ TEST(ExecutorMap, WritesOverALeafElementByElement) {
 TEST(ExecutorMap, TakesRankZeroAndRankEight) {
   const std::vector<float> x = {2.0f}, y = {3.0f};
   std::vector<float> out(1);
-  run(add_program(), {}, {{x.data(), DType::float32, {}},
-                          {y.data(), DType::float32, {}}},
+  run(add_program(), {},
+      {{x.data(), DType::float32, {}}, {y.data(), DType::float32, {}}},
       {{out.data(), DType::float32, {}}});
   EXPECT_EQ(out[0], 5.0f);
   const Shape space = {2, 3, 2, 3, 2, 3, 2, 3};

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <thread>
 
 #include "tests/cpu_fallback/executor_testing.h"
 
@@ -8,10 +9,10 @@ namespace jacquard::testing {
 namespace {
 
 const std::vector<Shape> kSpaces = {
-    {},          {1},         {65},        {1000},      {100003},
-    {3, 5},      {257, 3},    {3, 257},    {1000, 7},   {7, 1000},
-    {130, 131},  {1, 300},    {300, 1},    {5, 1, 300}, {3, 4, 5},
-    {40, 3, 50}, {2, 300, 3}, {300, 2, 2}, {9, 8, 7, 6}, {70, 2, 3, 41},
+    {},          {1},         {65},        {1000},        {100003},
+    {3, 5},      {257, 3},    {3, 257},    {1000, 7},     {7, 1000},
+    {130, 131},  {1, 300},    {300, 1},    {5, 1, 300},   {3, 4, 5},
+    {40, 3, 50}, {2, 300, 3}, {300, 2, 2}, {9, 8, 7, 6},  {70, 2, 3, 41},
     {20000, 3},  {3, 20000},  {64, 300},   {17, 1, 1, 70}};
 
 double combine(Reduction r, double a, double b) {
@@ -38,12 +39,12 @@ std::vector<double> reference(Reduction r, const Shape& space, unsigned mask,
                               const std::vector<float>& x) {
   std::vector<double> out(static_cast<std::size_t>(kept_count(space, mask)),
                           neutral(r));
-  for_each_position(space, {reduced_strides(space, mask)},
-                    [&](std::int64_t p, const auto& at) {
-                      double& o = out[static_cast<std::size_t>(at[0])];
-                      o = combine(r, o, static_cast<double>(
-                                            x[static_cast<std::size_t>(p)]));
-                    });
+  for_each_position(
+      space, {reduced_strides(space, mask)},
+      [&](std::int64_t p, const auto& at) {
+        double& o = out[static_cast<std::size_t>(at[0])];
+        o = combine(r, o, static_cast<double>(x[static_cast<std::size_t>(p)]));
+      });
   if (r == Reduction::mean)
     for (double& o : out)
       o /= static_cast<double>(space.numel()) / static_cast<double>(out.size());
@@ -62,9 +63,9 @@ std::vector<float> reduced(Reduction r, const Shape& space, unsigned mask,
 TEST(ExecutorReduce, EachReductionOverEachSetOfAxes) {
   for (const Shape& space : kSpaces) {
     for (unsigned mask = 0; mask < 1u << space.rank(); ++mask) {
-      for (const Reduction r : {Reduction::sum, Reduction::mean,
-                                Reduction::prod, Reduction::max,
-                                Reduction::min}) {
+      for (const Reduction r :
+           {Reduction::sum, Reduction::mean, Reduction::prod, Reduction::max,
+            Reduction::min}) {
         // Products near 1 stay in range.
         const bool prod = r == Reduction::prod;
         const auto x = random_floats(space.numel(), 1, prod ? 0.999f : -1,
@@ -72,7 +73,8 @@ TEST(ExecutorReduce, EachReductionOverEachSetOfAxes) {
         const auto out = reduced(r, space, mask, dense(x, space));
         const auto want = reference(r, space, mask, x);
         for (std::size_t i = 0; i < out.size(); ++i)
-          ASSERT_NEAR(out[i], want[i], (prod ? 2e-4 : 2e-5) * (1 + std::fabs(want[i])))
+          ASSERT_NEAR(out[i], want[i],
+                      (prod ? 2e-4 : 2e-5) * (1 + std::fabs(want[i])))
               << to_string(space) << " axes " << mask << " reduction "
               << static_cast<int>(r) << " at " << i;
       }
@@ -95,10 +97,9 @@ TEST(ExecutorReduce, ThreadsAndAlignmentDoNotChangeBits) {
       }
       auto moved = x;
       std::copy(x.begin(), x.end() - 1, moved.begin() + 1);
-      const auto out =
-          reduced(Reduction::sum, space, mask,
-                  {moved.data() + 1, DType::float32,
-                   contiguous_strides(space)});
+      const auto out = reduced(
+          Reduction::sum, space, mask,
+          {moved.data() + 1, DType::float32, contiguous_strides(space)});
       expect_same_bits(first, out);
     }
   }
@@ -176,8 +177,7 @@ TEST(ExecutorReduce, EmptySpacesGiveTheNeutralElement) {
   const auto empty = dense(none, space);
   EXPECT_EQ(reduced(Reduction::sum, space, 2, empty),
             (std::vector<float>{0, 0, 0}));
-  EXPECT_EQ(reduced(Reduction::prod, space, 3, empty),
-            (std::vector<float>{1}));
+  EXPECT_EQ(reduced(Reduction::prod, space, 3, empty), (std::vector<float>{1}));
   EXPECT_EQ(reduced(Reduction::max, space, 3, empty),
             (std::vector<float>{-inf}));
   EXPECT_EQ(reduced(Reduction::min, space, 3, empty),
@@ -218,8 +218,8 @@ TEST(ExecutorReduce, IntegersWrapAndBoolsAreAnyAndAll) {
   std::vector<std::int32_t> out(1);
   run(reduce_program(Reduction::sum, DType::int32), {n}, {dense(x, {n})},
       {{out.data(), DType::int32, {0}}});
-  EXPECT_EQ(out[0], static_cast<std::int32_t>(
-                        static_cast<std::uint32_t>(n) << 20));
+  EXPECT_EQ(out[0],
+            static_cast<std::int32_t>(static_cast<std::uint32_t>(n) << 20));
   std::vector<unsigned char> bits(static_cast<std::size_t>(n), 0), any(1),
       all(1);
   bits[60001] = 1;
@@ -244,6 +244,22 @@ TEST(ExecutorReduce, HalvesAccumulateInFloat32) {
   run(reduce_program(Reduction::mean, DType::float16), {n},
       {{x.data(), DType::float16, {1}}}, {{wide.data(), DType::float32, {0}}});
   EXPECT_EQ(wide[0], 1.0f);
+}
+
+TEST(ExecutorReduce, ThreadsMayLaunchAtTheSameTime) {
+  const WithThreads two(2);
+  const Shape space = {600, 700};
+  const auto x = random_floats(space.numel(), 8);
+  const auto want = reduced(Reduction::sum, space, 1, dense(x, space));
+  std::vector<std::vector<float>> out(4);
+  std::vector<std::thread> threads;
+  for (auto& o : out)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 50; ++i)
+        o = reduced(Reduction::sum, space, 1, dense(x, space));
+    });
+  for (auto& t : threads) t.join();
+  for (const auto& o : out) expect_same_bits(o, want);
 }
 
 TEST(ExecutorReduce, WritesResultsThroughStrides) {

@@ -8,9 +8,9 @@
 namespace jacquard::testing {
 namespace {
 
-const std::vector<Shape> kRows = {{1, 1},    {5, 1},    {4, 3},    {130, 10},
-                                  {33, 64},  {9, 255},  {9, 256},  {9, 257},
-                                  {70, 1000}, {3, 30011}, {2, 3, 65}, {1000, 2}};
+const std::vector<Shape> kRows = {
+    {1, 1},   {5, 1},   {4, 3},     {130, 10},  {33, 64},   {9, 255},
+    {9, 256}, {9, 257}, {70, 1000}, {3, 30011}, {2, 3, 65}, {1000, 2}};
 
 std::size_t index_of(std::int64_t i) { return static_cast<std::size_t>(i); }
 
@@ -38,9 +38,8 @@ ProgramPtr cross_entropy_program(Reduction reduction) {
 }
 
 TEST(ExecutorRow, SoftmaxOfRowsOfAnyLength) {
-  const auto p = program([](Builder& b) {
-    b.output({b.apply(Op::row_softmax, b.leaf({}))});
-  });
+  const auto p = program(
+      [](Builder& b) { b.output({b.apply(Op::row_softmax, b.leaf({}))}); });
   for (const Shape& space : kRows) {
     const auto x = random_floats(space.numel(), 1, -3, 3);
     std::vector<float> out(x.size() + 64, 7.0f);
@@ -76,8 +75,7 @@ TEST(ExecutorRow, PointwiseWorkGoesAroundRowOperations) {
         {dense_out(out, space)});
     const auto want = softmax(sum, space[1]);
     for (std::size_t i = 0; i < x.size(); ++i)
-      ASSERT_NEAR(out[i], 2 * want[i], 4e-6)
-          << to_string(space) << " at " << i;
+      ASSERT_NEAR(out[i], 2 * want[i], 4e-6) << to_string(space) << " at " << i;
   }
 }
 
@@ -119,8 +117,7 @@ TEST(ExecutorRow, CrossEntropyCountsEachRowOnce) {
       labels[index_of(r)] = r * 7 % cols;
       want -= std::log(p[index_of(r * cols + labels[index_of(r)])]);
     }
-    const Strides per_row =
-        reduced_strides(space, 1u << (space.rank() - 1));
+    const Strides per_row = reduced_strides(space, 1u << (space.rank() - 1));
     const Strides all = Shape::filled(space.rank(), 0);
     for (const Reduction r : {Reduction::sum, Reduction::mean}) {
       std::vector<float> loss = {1.0f};
@@ -214,9 +211,9 @@ TEST(ExecutorRow, PickRefusesIndicesOutOfRange) {
             {{loss.data(), DType::float32, {0, 0}}});
         FAIL() << "no error";
       } catch (const IndexError& e) {
-        EXPECT_EQ(std::string(e.what()),
-                  "cross_entropy: index " + std::to_string(bad) +
-                      " is out of range for extent 10");
+        EXPECT_EQ(std::string(e.what()), "cross_entropy: index " +
+                                             std::to_string(bad) +
+                                             " is out of range for extent 10");
       }
     }
   }

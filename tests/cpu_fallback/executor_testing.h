@@ -24,8 +24,8 @@ using pointwise::Leaf;
 using pointwise::Op;
 using pointwise::Program;
 using pointwise::ProgramPtr;
-using pointwise::Ref;
 using pointwise::Reduction;
+using pointwise::Ref;
 
 inline backend::Backend& cpu_backend() {
   return backend::backend_of(DeviceType::cpu);
@@ -91,8 +91,8 @@ inline std::vector<float> random_floats(std::int64_t n, unsigned seed,
 
 // Calls f(position, offset of each operand) over a space, row-major.
 template <class F>
-void for_each_position(const Shape& space,
-                       const std::vector<Strides>& operands, F&& f) {
+void for_each_position(const Shape& space, const std::vector<Strides>& operands,
+                       F&& f) {
   std::vector<std::int64_t> offsets(operands.size());
   const std::int64_t n = space.numel();
   for (std::int64_t p = 0; p < n; ++p) {

@@ -200,8 +200,10 @@ TEST(MatmulHalf, AccumulatesInFloat32AndRoundsOnce) {
              b = random_values<float>(k * n, 11);
         std::vector<std::uint16_t> ha(a.size()), hb(b.size()),
             c(index_of(2 * m * n), to(1.0f));
-        for (std::size_t i = 0; i < a.size(); ++i) a[i] = from(ha[i] = to(a[i]));
-        for (std::size_t i = 0; i < b.size(); ++i) b[i] = from(hb[i] = to(b[i]));
+        for (std::size_t i = 0; i < a.size(); ++i)
+          a[i] = from(ha[i] = to(a[i]));
+        for (std::size_t i = 0; i < b.size(); ++i)
+          b[i] = from(hb[i] = to(b[i]));
         std::vector<float> wide(c.size(), 1.0f);
         MatmulLaunch l;
         l.dtype = l.out_dtype = type;
@@ -224,8 +226,8 @@ TEST(MatmulHalf, AccumulatesInFloat32AndRoundsOnce) {
           MatrixBinding fa = l.a, fb = l.b;
           fa.data = x;
           fb.data = b.data();
-          const double sum = dot<float>(fa, fb, e / n % m, e % n, k) +
-                             (l.accumulate ? 1 : 0);
+          const double sum =
+              dot<float>(fa, fb, e / n % m, e % n, k) + (l.accumulate ? 1 : 0);
           ASSERT_NEAR(wide[index_of(e)], sum, 1e-5 * (1 + std::fabs(sum)));
           ASSERT_EQ(c[index_of(e)], to(wide[index_of(e)]));
         }

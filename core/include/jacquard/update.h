@@ -14,7 +14,8 @@ namespace jacquard {
 // others are read. `f` is called once, with stand-ins for the tensors of an
 // entry, and returns the new values of the first `outputs`, of the same shape
 // and dtype; it may use elementwise operations and host scalars only
-// (GraphError). All entries have the same dtypes; a group of which some tensor
+// (GraphError). No leaf is written twice (GraphError); what is read is read as
+// it was before. All entries have the same dtypes; a group of which some tensor
 // has a dtype unlike the first group's is a DTypeError, other shapes in a
 // group a ShapeError.
 //

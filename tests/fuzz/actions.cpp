@@ -1,0 +1,226 @@
+// Steps that do something: schedule, switch modes, watch, write.
+#include <exception>
+#include <thread>
+
+#include "tests/fuzz/program.h"
+
+namespace jacquard::fuzz {
+namespace {
+
+using T = TrackedTensor;
+
+bool any_value(const T&) { return true; }
+bool tracked(const T& t) { return t.is_tracked() && t.numel() > 0; }
+bool leaf(const T& t) { return t.is_leaf() && t.numel() > 0; }
+
+void on_value(std::vector<Operation>& out, const char* name, int weight,
+              Sketch::Condition which,
+              std::function<void(Machine&, const Step&, const T&)> f) {
+  out.push_back({name, weight,
+                 [which = std::move(which)](Sketch& k, Step& s) {
+                   s.in = {k.pick(which)};
+                   s.n[0] = k.random.below(1 << 20);
+                   return s.in[0] >= 0;
+                 },
+                 [f = std::move(f)](Machine& m, const Step& s) {
+                   f(m, s, operand(m, s, 0));
+                   return T();
+                 }});
+}
+
+// Nothing that can be seen depends on these.
+void add_scheduling(std::vector<Operation>& out) {
+  on_value(out, "(materialize)", 14, any_value,
+           [](Machine& m, const Step&, const T& x) {
+             if (m.schedules()) materialize(x);
+           });
+  on_value(out, "(print)", 4, any_value,
+           [](Machine& m, const Step&, const T& x) {
+             if (m.schedules()) (void)to_string(x);
+           });
+  on_value(out, "(materialize without grad)", 4, any_value,
+           [](Machine& m, const Step&, const T& x) {
+             if (!m.schedules()) return;
+             const NoGrad off;
+             materialize(x);
+           });
+  on_value(out, "(materialize in a thread)", 2, any_value,
+           [](Machine& m, const Step&, const T& x) {
+             if (!m.schedules()) return;
+             std::exception_ptr error;
+             std::thread([&] {
+               try {
+                 materialize(x);
+               } catch (...) {
+                 error = std::current_exception();
+               }
+             }).join();
+             if (error) std::rethrow_exception(error);
+           });
+  on_value(out, "(use elsewhere)", 6,
+           [](const T& t) { return is_floating(t.dtype()); },
+           [](Machine& m, const Step&, const T& x) {
+             if (m.schedules()) materialize(x * 2.0 + 1.0);
+           });
+  on_value(out, "(use elsewhere without grad)", 3,
+           [](const T& t) { return is_floating(t.dtype()); },
+           [](Machine& m, const Step&, const T& x) {
+             if (!m.schedules()) return;
+             const NoGrad off;
+             materialize(exp(x * 0.01));
+           });
+  out.push_back({"(materialize many)", 5,
+                 [](Sketch& k, Step& s) {
+                   for (int i = 0; i < 3; ++i) {
+                     const int v = k.pick(any_value);
+                     if (v >= 0) s.in.push_back(v);
+                   }
+                   return s.in.size() > 1;
+                 },
+                 [](Machine& m, const Step& s) {
+                   std::vector<T> all;
+                   for (std::size_t i = 0; i < s.in.size(); ++i)
+                     all.push_back(operand(m, s, i));
+                   if (m.schedules()) materialize(all);
+                   return T();
+                 }});
+}
+
+void add_modes(std::vector<Operation>& out) {
+  const auto scope = [&](const char* name, bool enabled) {
+    out.push_back({name, 2,
+                   [](Sketch& k, Step&) { return k.scopes() < 3; },
+                   [enabled](Machine& m, const Step&) {
+                     m.enter_scope(enabled);
+                     return T();
+                   }});
+  };
+  scope("{ no_grad", false);
+  scope("{ enable_grad", true);
+  out.push_back({"}", 12,
+                 [](Sketch& k, Step&) { return k.scopes() > 0; },
+                 [](Machine& m, const Step&) {
+                   m.leave_scope();
+                   return T();
+                 }});
+  out.push_back({"stop_gradient", 4,
+                 [](Sketch& k, Step& s) {
+                   s.in = {k.pick_floating()};
+                   return s.in[0] >= 0;
+                 },
+                 [](Machine& m, const Step& s) {
+                   return stop_gradient(operand(m, s, 0));
+                 }});
+  out.push_back({"copy of the handle", 1,
+                 [](Sketch& k, Step& s) {
+                   s.in = {k.pick(any_value)};
+                   return s.in[0] >= 0;
+                 },
+                 [](Machine& m, const Step& s) { return operand(m, s, 0); }});
+  out.push_back({"drop", 4,
+                 [](Sketch& k, Step& s) {
+                   s.in = {k.pick([](const T& t) { return !t.is_leaf(); })};
+                   return s.in[0] >= 0;
+                 },
+                 [](Machine& m, const Step& s) {
+                   m.values[static_cast<std::size_t>(s.in[0])] = {};
+                   return T();
+                 }});
+}
+
+// A gradient inside of the program.
+void add_levels(std::vector<Operation>& out) {
+  out.push_back({"inner gradient", 4,
+                 [](Sketch& k, Step& s) {
+                   const int a = k.pick(tracked);
+                   const int b = a < 0 ? a : k.pick_fitting(a, true);
+                   s.in = {a, b};
+                   return b >= 0;
+                 },
+                 [](Machine& m, const Step& s) {
+                   const T& w = operand(m, s, 1);
+                   return gradient(
+                       [&](const T& x) { return sum(sin(x) * w + x * x * 0.5); },
+                       operand(m, s, 0));
+                 }});
+}
+
+// A question that may come too late: then it is an error, not a wrong answer.
+template <class F>
+void ask(Machine& m, F&& f) {
+  try {
+    f();
+  } catch (const GraphError&) {
+    m.note("refused");
+  }
+}
+
+void add_watching(std::vector<Operation>& out) {
+  on_value(out, "hook", 3, tracked, [](Machine& m, const Step&, const T& x) {
+    const int step = m.current();
+    ask(m, [&] {
+      x.hook([&m, step](const T& g) {
+        m.seen.push_back({step, "hook", g.to_host<double>()});
+        return T();
+      });
+    });
+  });
+  on_value(out, "retain_grad", 3,
+           [](const T& t) { return tracked(t) && !t.is_leaf(); },
+           [](Machine& m, const Step& s, const T& x) {
+             ask(m, [&] {
+               x.retain_grad();
+               m.retained.push_back(s.in[0]);
+             });
+           });
+  // Of the value just made: never too late.
+  out.push_back({"hook that halves", 3,
+                 [](Sketch& k, Step& s) {
+                   s.in = {k.count() - 1};
+                   const T& last = k[s.in[0]];
+                   return last.defined() && tracked(last) && !last.is_leaf();
+                 },
+                 [](Machine& m, const Step& s) {
+                   ask(m, [&] {
+                     operand(m, s, 0).hook([](const T& g) { return g * 0.5; });
+                   });
+                   return T();
+                 }});
+  on_value(out, "backward", 1, tracked, [](Machine& m, const Step& s, const T& x) {
+    // Aliases of a transform are not reversed from inside.
+    if (s.dtype == DType::bool_) return;
+    try {
+      backward(mean(cast(x, DType::float64)), {},
+               {.retain_graph = s.n[0] % 2 == 0});
+    } catch (const GraphError&) {
+      m.note("error");
+    }
+  });
+}
+
+void add_writers(std::vector<Operation>& out) {
+  on_value(out, "assign", 3, leaf, [](Machine&, const Step& s, const T& x) {
+    if (x.is_leaf())
+      x.assign(random_tensor(s.n[0], x.shape(), x.dtype()).data());
+  });
+  on_value(out, "update_in_place", 5, leaf,
+           [](Machine&, const Step& s, const T& x) {
+             if (!x.is_leaf()) return;
+             const T other = random_tensor(s.n[0], x.shape(), x.dtype());
+             update_in_place({{x, other}}, 1, [](const std::vector<T>& t) {
+               return std::vector<T>{t[0] * 0.75 - t[1] * 0.25};
+             });
+           });
+}
+
+}  // namespace
+
+void add_actions(std::vector<Operation>& out) {
+  add_scheduling(out);
+  add_modes(out);
+  add_levels(out);
+  add_watching(out);
+  add_writers(out);
+}
+
+}  // namespace jacquard::fuzz

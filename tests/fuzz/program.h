@@ -1,0 +1,176 @@
+// Random programs: lists of steps over numbered values, made from a seed, that
+// can be listed, run in several ways, and shrunk.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "jacquard/jacquard.h"
+
+namespace jacquard::fuzz {
+
+Device test_device();
+
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : engine_(seed) {}
+  std::uint64_t bits() { return engine_(); }
+  // In [0, n).
+  std::int64_t below(std::int64_t n) {
+    return static_cast<std::int64_t>(engine_() % static_cast<std::uint64_t>(n));
+  }
+  bool chance(double p) {
+    return static_cast<double>(engine_() >> 11) * 0x1p-53 < p;
+  }
+  // In [low, high), with few digits.
+  double between(double low, double high) {
+    return low + (high - low) * static_cast<double>(below(64)) / 64;
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+// The same numbers for the same seed, in (−2, 2).
+std::vector<double> random_data(std::int64_t seed, std::int64_t n);
+TrackedTensor random_tensor(std::int64_t seed, const Shape& shape, DType dtype);
+
+// Step number i makes value number i, undefined where it only does something.
+// What the members mean is up to the operation.
+struct Step {
+  int op = -1;  // its place in operations()
+  std::vector<int> in;
+  Shape shape;
+  DType dtype = DType::float64;
+  std::array<std::int64_t, 4> n{};
+  std::array<double, 2> s{};
+  std::string note;  // the value's dtype and shape, for the listing
+};
+
+// How a program ends in gradients.
+enum class Ending {
+  backward,           // into the leaves
+  two_losses,         // over one trunk, neither retained
+  retained,           // backward twice with retain_graph, then once too often
+  transform,          // gradient() of the whole program
+  second_order,       // gradient() of the gradient
+};
+
+struct Program {
+  std::uint64_t seed = 0;
+  std::vector<Step> steps;
+  // Losses: weighted means of values.
+  std::vector<std::pair<int, double>> loss, other_loss;
+  Ending ending = Ending::backward;
+  bool read_first = false;  // values are read before the gradients are asked for
+  bool tame = true;         // all numbers stay small, so gradients are compared
+};
+
+// What a machine saw on the way.
+struct Seen {
+  int step;
+  std::string what;      // "hook", "kept", "refused", "error"
+  std::vector<double> numbers;
+};
+
+// Runs steps.
+class Machine {
+ public:
+  // Whether steps that only schedule (materialize, print, …) are carried out.
+  explicit Machine(bool schedules) : schedules_(schedules) {}
+  ~Machine() { leave_scopes(); }
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  // Takes the values of leading leaves from elsewhere.
+  void enter(std::vector<TrackedTensor> leaves) { entered_ = std::move(leaves); }
+  // The next step. Does nothing if an operand is not there. GraphErrors that a
+  // step may meet are noted, others pass.
+  void run(const Step& step);
+  void leave_scopes();
+
+  bool schedules() const { return schedules_; }
+  std::vector<TrackedTensor> values;
+  std::vector<Seen> seen;
+  std::vector<int> retained;  // values whose gradient is kept
+  // The number of the running step.
+  int current() const { return static_cast<int>(values.size()); }
+  void note(std::string what, const TrackedTensor& t = {});
+
+  // NoGrad (false) or EnableGrad (true), until left.
+  void enter_scope(bool enabled);
+  void leave_scope();
+  int scopes() const { return static_cast<int>(scopes_.size()); }
+
+ private:
+  struct Scope {
+    std::unique_ptr<NoGrad> off;
+    std::unique_ptr<EnableGrad> on;
+  };
+  bool schedules_;
+  std::vector<Scope> scopes_;
+  std::vector<TrackedTensor> entered_;
+};
+
+// What a generator knows of the values made so far.
+class Sketch {
+ public:
+  Sketch(const Machine& machine, Random& random, bool tame)
+      : random(random), tame(tame), machine_(machine) {}
+
+  const TrackedTensor& operator[](int i) const {
+    return machine_.values[static_cast<std::size_t>(i)];
+  }
+  int count() const { return static_cast<int>(machine_.values.size()); }
+  int scopes() const { return machine_.scopes(); }
+  // Of the numbers in it; {1, −1} if there are none.
+  std::pair<double, double> bounds(int i);
+  // Whether all numbers lie in [low, high]; wild programs don't mind.
+  bool within(int i, double low, double high);
+
+  using Condition = std::function<bool(const TrackedTensor&)>;
+  // A random value that fulfils it, late ones more often; −1 if none is found.
+  int pick(const Condition& condition);
+  int pick_floating();
+  // A floating or any numeric value that broadcasts with value i.
+  int pick_fitting(int i, bool floating);
+
+  Random& random;
+  const bool tame;
+  std::vector<std::int64_t> extents;  // that leaves are made of
+  std::vector<DType> dtypes;          // that floating leaves have
+
+ private:
+  const Machine& machine_;
+  std::vector<std::pair<double, double>> bounds_;
+};
+
+struct Operation {
+  std::string name;
+  int weight = 1;
+  // Fills in a step, or fails.
+  std::function<bool(Sketch&, Step&)> propose;
+  std::function<TrackedTensor(Machine&, const Step&)> apply;
+};
+
+const std::vector<Operation>& operations();
+void add_elementwise(std::vector<Operation>& out);
+void add_structural(std::vector<Operation>& out);
+void add_actions(std::vector<Operation>& out);
+
+// The value that a step takes at place k.
+inline const TrackedTensor& operand(const Machine& m, const Step& s,
+                                    std::size_t k) {
+  return m.values[static_cast<std::size_t>(s.in[k])];
+}
+
+Program generate(std::uint64_t seed);
+std::string to_string(const Program& program);
+
+}  // namespace jacquard::fuzz
