@@ -33,10 +33,19 @@ Library& library(DeviceType type) {
   return type == DeviceType::cpu ? *cpu : *cuda;
 }
 
-// By name: the loader looks in the folder of this library first (its run path
-// is $ORIGIN), then where libraries usually are.
+// The folder of this library, with a slash at its end; empty if unknown.
+std::string own_folder() {
+  Dl_info self;
+  if (!dladdr(reinterpret_cast<const void*>(&own_folder), &self)) return {};
+  const std::string path = self.dli_fname;
+  return path.substr(0, path.rfind('/') + 1);
+}
+
+// In the folder of this library first, then where libraries usually are. A run
+// path of $ORIGIN would not do: sanitizers call dlopen in our place.
 void Library::open() {
-  void* handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+  void* handle = dlopen((own_folder() + file).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
     const char* reason = dlerror();
     failure = reason ? reason : file;
