@@ -87,8 +87,8 @@ void RegionPullback::run(PullbackContext& context) {
   }
   std::uint64_t distinct = left;
   const std::vector<Equal> equal = equal_ones(context, reverse, distinct);
-  launch(context, equal.empty() ? reverse
-                                : program_->reverse(tracked_, distinct));
+  launch(context,
+         equal.empty() ? reverse : program_->reverse(tracked_, distinct));
   for (const Equal& e : equal) context.share(e.from, e.to);
 }
 

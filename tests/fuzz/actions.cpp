@@ -187,8 +187,7 @@ void add_watching(std::vector<Operation>& out) {
                    return T();
                  }});
   on_value(out, "backward", 1, tracked, [](Machine& m, const Step& s, const T& x) {
-    // Aliases of a transform are not reversed from inside.
-    if (s.dtype == DType::bool_) return;
+    if (m.inside_transform) return;
     try {
       backward(mean(cast(x, DType::float64)), {},
                {.retain_graph = s.n[0] % 2 == 0});

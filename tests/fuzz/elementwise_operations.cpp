@@ -210,7 +210,9 @@ void add_other_dtypes(std::vector<Operation>& out) {
                  [](Sketch& k, Step& s) {
                    const int c = k.pick(is_bool);
                    const int a = c < 0 ? c : k.pick_fitting(c, true);
-                   const int b = a < 0 ? a : k.pick_fitting(a, true);
+                   if (a < 0) return false;
+                   const int b = k.pick_fitting(
+                       broadcast(k[c].shape(), k[a].shape(), "where"), true);
                    s.in = {c, a, b};
                    return b >= 0;
                  },

@@ -50,6 +50,8 @@ struct Step {
   DType dtype = DType::float64;
   std::array<std::int64_t, 4> n{};
   std::array<double, 2> s{};
+  // The value depends on a gradient, which is the same to rounding only.
+  bool rounded = false;
   std::string note;  // the value's dtype and shape, for the listing
 };
 
@@ -88,14 +90,14 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
-  // Takes the values of leading leaves from elsewhere.
-  void enter(std::vector<TrackedTensor> leaves) { entered_ = std::move(leaves); }
   // The next step. Does nothing if an operand is not there. GraphErrors that a
   // step may meet are noted, others pass.
   void run(const Step& step);
   void leave_scopes();
 
   bool schedules() const { return schedules_; }
+  // Whether the program is the body of gradient().
+  bool inside_transform = false;
   std::vector<TrackedTensor> values;
   std::vector<Seen> seen;
   std::vector<int> retained;  // values whose gradient is kept
@@ -115,7 +117,6 @@ class Machine {
   };
   bool schedules_;
   std::vector<Scope> scopes_;
-  std::vector<TrackedTensor> entered_;
 };
 
 // What a generator knows of the values made so far.
@@ -139,10 +140,17 @@ class Sketch {
   int pick(const Condition& condition);
   int pick_floating();
   // A floating or any numeric value that broadcasts with value i.
-  int pick_fitting(int i, bool floating);
+  int pick_fitting(int i, bool floating) {
+    return pick_fitting((*this)[i].shape(), floating);
+  }
+  int pick_fitting(const Shape& shape, bool floating);
 
   Random& random;
   const bool tame;
+  // Of each value: whether it depends on a gradient. Only steps that don't jump
+  // take those.
+  std::vector<bool> rounded;
+  bool may_take_rounded = false;
   std::vector<std::int64_t> extents;  // that leaves are made of
   std::vector<DType> dtypes;          // that floating leaves have
 
@@ -153,13 +161,16 @@ class Sketch {
 
 struct Operation {
   std::string name;
-  int weight = 1;
+  int weight = 1;  // how often it is tried
   // Fills in a step, or fails.
   std::function<bool(Sketch&, Step&)> propose;
   std::function<TrackedTensor(Machine&, const Step&)> apply;
 };
 
 const std::vector<Operation>& operations();
+// Whether a small change of the operands makes a small change of the result and
+// of its derivatives, or there is no result.
+bool is_smooth(const Operation& op);
 void add_elementwise(std::vector<Operation>& out);
 void add_structural(std::vector<Operation>& out);
 void add_actions(std::vector<Operation>& out);

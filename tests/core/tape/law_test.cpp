@@ -125,8 +125,7 @@ TEST(Walks, TheGradientOfASumOfManyLeavesThroughOneRegion) {
   for (int i = 0; i < 24; ++i) leaves.push_back(param(f64({1.0 + i, 2})));
   std::vector<TrackedTensor> conditions;
   for (int i = 0; i < 23; ++i)
-    conditions.push_back(
-        materialize(f64({i % 2 ? 1.0 : 0.0, 1}) > 0.5));
+    conditions.push_back(materialize(f64({i % 2 ? 1.0 : 0.0, 1}) > 0.5));
   TrackedTensor y = leaves[0];
   for (int i = 0; i < 23; ++i)
     y = where(conditions[static_cast<std::size_t>(i)],
@@ -173,18 +172,16 @@ TEST(Leaves, ASeedThatIsALeafIsReadWhenGiven) {
       pullback([](const TrackedTensor& x) { return x + 0.0; }, f64({1, 2}));
   TrackedTensor g = back(seed);
   EXPECT_FALSE(g.is_leaf());
-  update_in_place({{seed}}, 1, [](const Tensors& t) {
-    return Tensors{t[0] * 100.0};
-  });
+  update_in_place({{seed}}, 1,
+                  [](const Tensors& t) { return Tensors{t[0] * 100.0}; });
   EXPECT_EQ(seed.to_host<double>(), (Doubles{500, 600}));
   EXPECT_EQ(g.to_host<double>(), (Doubles{5, 6}));
 }
 
 TEST(Leaves, AnUpdateReadsWhatAnotherEntryWrites) {
   TrackedTensor a = param(f64({1, 2})), b = param(f64({10, 20}));
-  update_in_place({{a, b}, {b, a}}, 1, [](const Tensors& t) {
-    return Tensors{t[0] + t[1]};
-  });
+  update_in_place({{a, b}, {b, a}}, 1,
+                  [](const Tensors& t) { return Tensors{t[0] + t[1]}; });
   EXPECT_EQ(a.to_host<double>(), (Doubles{11, 22}));
   EXPECT_EQ(b.to_host<double>(), (Doubles{11, 22}));
 }
@@ -210,9 +207,8 @@ TEST(Leaves, AnUpdateOfALeafThatSharesMemoryLeavesTheOthersAlone) {
   TrackedTensor b = param(a);
   TrackedTensor view = reshape(a, {2, 1});
   const void* address = a.data().data_ptr();
-  update_in_place({{a}, {b}}, 1, [](const Tensors& t) {
-    return Tensors{t[0] * 10.0};
-  });
+  update_in_place({{a}, {b}}, 1,
+                  [](const Tensors& t) { return Tensors{t[0] * 10.0}; });
   EXPECT_EQ(a.to_host<double>(), (Doubles{10, 20}));
   EXPECT_EQ(b.to_host<double>(), (Doubles{10, 20}));
   EXPECT_EQ(view.to_host<double>(), (Doubles{1, 2}));
@@ -236,8 +232,8 @@ TEST(Shared, EqualGradientsAreWrittenOnce) {
 }
 
 TEST(Shared, WhatIsAddedToOneOfEqualGradientsIsNotAddedToTheOther) {
-  TrackedTensor a = param(f64({1, 2})), b = param(f64({3, 4})),
-                c = f64({5, 6}), d = f64({7, 8});
+  TrackedTensor a = param(f64({1, 2})), b = param(f64({3, 4})), c = f64({5, 6}),
+                d = f64({7, 8});
   TrackedTensor before = materialize(square(a));
   TrackedTensor bias = materialize(a * d);
   TrackedTensor y = materialize((a + b) * c);
@@ -266,14 +262,13 @@ struct Case {
 std::vector<Case> cases() {
   const auto total = [](const TrackedTensor& y) { return sum(y * y); };
   std::vector<Case> all;
-  all.push_back({"the same", [=](const Tensors& x) { return total(x[0] * x[1]); },
+  all.push_back({"the same",
+                 [=](const Tensors& x) { return total(x[0] * x[1]); },
                  {numbers({4, 3}), numbers({4, 3}, 1)}});
-  all.push_back({"a row, a column and a scalar",
-                 [=](const Tensors& x) {
-                   return total(x[0] * x[1] + x[2] * x[3]);
-                 },
-                 {numbers({4, 3}), numbers({3}), numbers({4, 1}),
-                  numbers({}, 2)}});
+  all.push_back(
+      {"a row, a column and a scalar",
+       [=](const Tensors& x) { return total(x[0] * x[1] + x[2] * x[3]); },
+       {numbers({4, 3}), numbers({3}), numbers({4, 1}), numbers({}, 2)}});
   all.push_back({"a sum over the axis that a leaf of lower rank varies over",
                  [=](const Tensors& x) { return total(sum(x[0] * x[1], {1})); },
                  {numbers({4, 3}), numbers({2, 1, 3})}});
@@ -292,11 +287,10 @@ std::vector<Case> cases() {
                    return total(log_softmax(x[0] * x[2] + x[1], -1));
                  },
                  {numbers({4, 3}), numbers({3}), numbers({4, 1}, 2)}});
-  all.push_back({"softmax of a row that is broadcast",
-                 [=](const Tensors& x) {
-                   return total(softmax(x[0] + x[1], -1));
-                 },
-                 {numbers({4, 1}), numbers({3})}});
+  all.push_back(
+      {"softmax of a row that is broadcast",
+       [=](const Tensors& x) { return total(softmax(x[0] + x[1], -1)); },
+       {numbers({4, 1}), numbers({3})}});
   all.push_back({"logsumexp with a column that was used before",
                  [=](const Tensors& x) {
                    TrackedTensor d = x[1] - x[2];
@@ -304,31 +298,30 @@ std::vector<Case> cases() {
                    return total(logsumexp(x[0] + d, {-1}, true)) + before;
                  },
                  {numbers({4, 3}), numbers({4, 1}, 1), numbers({4, 1}, 2)}});
-  all.push_back({"softmax of one column",
-                 [=](const Tensors& x) {
-                   return total(softmax(x[0], -1) * x[1]);
-                 },
-                 {numbers({4, 1}), numbers({4, 3})}});
+  all.push_back(
+      {"softmax of one column",
+       [=](const Tensors& x) { return total(softmax(x[0], -1) * x[1]); },
+       {numbers({4, 1}), numbers({4, 3})}});
   all.push_back({"layer_norm",
                  [=](const Tensors& x) {
                    return total(layer_norm(x[0] * x[0], x[1], x[2]));
                  },
                  {numbers({4, 3}), numbers({3}, 1), numbers({3}, 2)}});
-  all.push_back({"softmax of a vector",
-                 [=](const Tensors& x) { return total(softmax(x[0] * x[1], -1)); },
-                 {numbers({3}), numbers({}, 2)}});
-  all.push_back({"relu and abs",
-                 [=](const Tensors& x) {
-                   return total(relu(x[0] + x[1]) + abs(x[0]));
-                 },
-                 {numbers({4, 3}), numbers({3})}});
-  all.push_back({"rank 0", [=](const Tensors& x) { return x[0] * exp(x[1]); },
+  all.push_back(
+      {"softmax of a vector",
+       [=](const Tensors& x) { return total(softmax(x[0] * x[1], -1)); },
+       {numbers({3}), numbers({}, 2)}});
+  all.push_back(
+      {"relu and abs",
+       [=](const Tensors& x) { return total(relu(x[0] + x[1]) + abs(x[0])); },
+       {numbers({4, 3}), numbers({3})}});
+  all.push_back({"rank 0",
+                 [=](const Tensors& x) { return x[0] * exp(x[1]); },
                  {numbers({}), numbers({}, 1)}});
-  all.push_back({"no rows",
-                 [=](const Tensors& x) {
-                   return total(x[0] * x[1]) + sum(x[1] * x[2]);
-                 },
-                 {numbers({0, 3}), numbers({3}), numbers({}, 2)}});
+  all.push_back(
+      {"no rows",
+       [=](const Tensors& x) { return total(x[0] * x[1]) + sum(x[1] * x[2]); },
+       {numbers({0, 3}), numbers({3}), numbers({}, 2)}});
   all.push_back({"no columns",
                  [=](const Tensors& x) {
                    return total(sum(x[0] * x[1], {1})) + sum(x[1] * x[2]);
@@ -371,12 +364,11 @@ TEST(Recorded, AGradientIsTheNumericOneInFirstAndSecondOrder) {
 TEST(Recorded, AGradientThatNothingVariesOverIsExpanded) {
   for (bool recorded : {false, true}) {
     SCOPED_TRACE(recorded);
-    TrackedTensor g =
-        withgradient_options(
-            {.create_graph = recorded},
-            [](const TrackedTensor& x) { return sum(x * 3.0); },
-            numbers({4, 3}))
-            .second;
+    TrackedTensor g = withgradient_options(
+                          {.create_graph = recorded},
+                          [](const TrackedTensor& x) { return sum(x * 3.0); },
+                          numbers({4, 3}))
+                          .second;
     EXPECT_EQ(g.shape(), (Shape{4, 3}));
     EXPECT_EQ(g.to_host<double>(), Doubles(12, 3));
   }
@@ -385,18 +377,18 @@ TEST(Recorded, AGradientThatNothingVariesOverIsExpanded) {
 TEST(Recorded, TheDerivativeOfALinearFunctionsGradientIsAnError) {
   TrackedTensor x = f64({1, 2});
   auto linear = [](const TrackedTensor& v) { return sum(v * 2.0); };
-  EXPECT_THROW(gradient(
-                   [&](const TrackedTensor& v) {
-                     return sum(gradient(linear, v));
-                   },
-                   x),
-               GraphError);
+  EXPECT_THROW(
+      gradient([&](const TrackedTensor& v) { return sum(gradient(linear, v)); },
+               x),
+      GraphError);
 }
 
 TEST(Levels, AnExceptionInsideLeavesTheThreadAsItWas) {
-  EXPECT_THROW(gradient([](const TrackedTensor&) -> TrackedTensor {
-                 throw std::runtime_error("inside");
-               }, f64({1})),
+  EXPECT_THROW(gradient(
+                   [](const TrackedTensor&) -> TrackedTensor {
+                     throw std::runtime_error("inside");
+                   },
+                   f64({1})),
                std::runtime_error);
   EXPECT_TRUE(is_grad_enabled());
   TrackedTensor g =
@@ -415,17 +407,16 @@ TEST(Levels, GradientUnderNoGradIsRecordedInsideOnly) {
 
 TEST(Levels, ARootThatIsAnArgument) {
   TrackedTensor x = param(f64({3}));
-  EXPECT_EQ(gradient([](const TrackedTensor& v) { return v; }, x)
-                .to_host<double>(),
-            (Doubles{1}));
+  EXPECT_EQ(
+      gradient([](const TrackedTensor& v) { return v; }, x).to_host<double>(),
+      (Doubles{1}));
   backward(x);
   EXPECT_EQ(grad_of(x), (Doubles{1}));
 }
 
 TEST(Levels, ALeafThatIsArgumentAndCaptureIsConstantWhereCaptured) {
   TrackedTensor x = param(f64({3}));
-  TrackedTensor g =
-      gradient([&](const TrackedTensor& v) { return v * x; }, x);
+  TrackedTensor g = gradient([&](const TrackedTensor& v) { return v * x; }, x);
   EXPECT_EQ(g.to_host<double>(), (Doubles{3}));
   EXPECT_FALSE(x.grad().defined());
 }
