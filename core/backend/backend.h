@@ -52,8 +52,8 @@ struct OutputBinding {
 struct ProgramLaunch {
   const pointwise::Program* program = nullptr;
   Shape space;  // iteration space, row-major; any rank up to 8
-  std::span<const Binding> leaves;    // in the program's order
-  std::span<const Scalar> slots;      // in the program's order
+  std::span<const Binding> leaves;         // in the program's order
+  std::span<const Scalar> slots;           // in the program's order
   std::span<const OutputBinding> outputs;  // in the program's order
 };
 

@@ -17,6 +17,7 @@ namespace jacquard::pointwise {
 //         l  bool operands and result (logical)
 //         r  row operation: reads whole rows of its first operand
 //         x  special, see the comment
+// clang-format off
 #define JACQUARD_PRIMITIVES(P)                                                 \
   /* leaves (arity 0); their immediate numbers a leaf, slot or constant */     \
   P(load, 0, x)     /* element of leaf `imm` */                                \
@@ -76,6 +77,7 @@ namespace jacquard::pointwise {
   /* cotangent of x in row_normalize(x, e): a = x, b = result's cotangent, */  \
   /* c = e (row) */                                                            \
   P(row_normalize_vjp, 3, r)
+// clang-format on
 
 enum class Op : std::uint8_t {
 #define JACQUARD_ENUM(name, arity, cls) name,
@@ -103,9 +105,7 @@ inline constexpr OpInfo kOpInfo[] = {
 #undef JACQUARD_INFO
 };
 
-constexpr const OpInfo& info(Op op) {
-  return kOpInfo[static_cast<int>(op)];
-}
+constexpr const OpInfo& info(Op op) { return kOpInfo[static_cast<int>(op)]; }
 constexpr bool is_leaf(Op op) { return op <= Op::normal; }
 constexpr bool is_row(Op op) { return info(op).cls == OpClass::r; }
 // Whether the result of a row operation is one value a row.

@@ -34,7 +34,7 @@ inline constexpr Ref kNoRef = 0xffff;
 
 struct Instr {
   Op op;
-  DType dtype;       // of the result
+  DType dtype;            // of the result
   std::uint16_t imm = 0;  // which leaf, slot or constant; else 0
   Ref args[3] = {kNoRef, kNoRef, kNoRef};
 
@@ -96,9 +96,10 @@ using ProgramPtr = std::shared_ptr<const Program>;
 //
 // Its leaves are, in this order of `sources`: leaves of the forward program
 // (number ≥ 0), outputs of the forward program (kOutput − j), cotangents of
-// those outputs (kCotangent − j). Each is read. A cotangent has the compute type
-// of its output's instruction: float32 for the half types. Slots are those of
-// the forward program, in the same order and all of them, then those of `means`.
+// those outputs (kCotangent − j). Each is read. A cotangent has the compute
+// type of its output's instruction: float32 for the half types. Slots are those
+// of the forward program, in the same order and all of them, then those of
+// `means`.
 struct Reverse {
   static constexpr int kOutput = -1;        // −1 … −999: output j
   static constexpr int kCotangent = -1000;  // −1000 …: cotangent j
@@ -136,8 +137,8 @@ class JACQUARD_API Program {
   bool has_row_ops() const { return has_row_ops_; }
   bool reads_leaf(int i) const { return reads_leaf_[i]; }
   // Whether instruction r is known to have the same value at each place of a
-  // row: results of row operations, per_row leaves, slots, constants and what is
-  // made of only such. False in programs without rows.
+  // row: results of row operations, per_row leaves, slots, constants and what
+  // is made of only such. False in programs without rows.
   bool row_constant(Ref r) const { return row_constant_[r]; }
 
   // The reverse of the program for the leaves in `tracked` (bit i: leaf i),

@@ -23,8 +23,13 @@ class LateDestruction {
   }
 
  private:
-  static constinit inline thread_local const T* head_ = nullptr;
-  static constinit inline thread_local bool draining_ = false;
+  // initial-exec: found by an offset instead of a call.
+  __attribute__((tls_model(
+      "initial-exec"))) static constinit inline thread_local const T* head_ =
+      nullptr;
+  __attribute__((tls_model(
+      "initial-exec"))) static constinit inline thread_local bool draining_ =
+      false;
 };
 
 }  // namespace jacquard::tape

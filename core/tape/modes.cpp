@@ -10,9 +10,13 @@
 namespace jacquard {
 namespace tape {
 namespace {
-constinit thread_local bool grad_mode = true;
-constinit thread_local int depth = 0;
-constinit thread_local bool always_fused = false;
+// initial-exec: found by an offset instead of a call.
+#define JACQUARD_THREAD_MODE \
+  __attribute__((tls_model("initial-exec"))) constinit thread_local
+JACQUARD_THREAD_MODE bool grad_mode = true;
+JACQUARD_THREAD_MODE int depth = 0;
+JACQUARD_THREAD_MODE bool always_fused = false;
+#undef JACQUARD_THREAD_MODE
 
 std::atomic<bool>& fusion() {
   static std::atomic<bool> on = [] {

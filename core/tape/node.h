@@ -26,7 +26,7 @@ class PullbackContext;
 using NodePtr = IntrusivePtr<Node>;
 
 // From the cotangent of a node's value to those of its inputs.
-class PullbackBase {
+class PullbackBase : public PooledNew<PullbackBase> {
  public:
   virtual ~PullbackBase() = default;
   virtual void run(PullbackContext& context) = 0;

@@ -17,20 +17,24 @@ using backend::OutputBinding;
 
 // The index space that a pending value is computed over, before row
 // operations widen it, and the result's shape in it: reduced axes kept as 1.
-struct Spaces {
-  Shape space, result;
-};
-
-Spaces spaces_of(Value& v) {
-  Spaces s{v.shape, v.shape};
-  if (v.reduction == Reduction::store) return s;
+Shape space_of(Value& v) {
+  if (v.reduction == Reduction::store) return v.shape;
   const Expression* e = v.pin();
-  if (!e) return s;
-  s.space = s.result = e->args[0].value->shape;
-  for (int i = 0; i < s.space.rank(); ++i)
-    if (e->axes >> i & 1) s.result[i] = 1;
+  if (!e) return v.shape;
+  const Shape space = e->args[0].value->shape;
   v.unpin();
-  return s;
+  return space;
+}
+
+Shape result_over_space(Value& v) {
+  if (v.reduction == Reduction::store) return v.shape;
+  const Expression* e = v.pin();
+  if (!e) return v.shape;
+  Shape result = e->args[0].value->shape;
+  for (int i = 0; i < result.rank(); ++i)
+    if (e->axes >> i & 1) result[i] = 1;
+  v.unpin();
+  return result;
 }
 
 struct Buffers {
@@ -100,7 +104,7 @@ void publish_all(std::span<Value* const> wanted, const RegionBuilder& region,
     Value& v = *wanted[i];
     NodePtr node;
     if (v.tracked) {
-      part.begin(spaces_of(v).space, wanted);
+      part.begin(space_of(v), wanted);
       if (!part.add_output(v)) continue;
       part.finish();
       node = make_node(v, part, program_of(part.code), buffers.over_space[i],
@@ -130,7 +134,7 @@ void bind_outputs(std::span<Value* const> wanted, const RegionBuilder& region,
   buffers.over_space.clear();
   for (Value* v : wanted) {
     buffers.tensors.push_back(Tensor::empty(v->shape, v->dtype, v->device));
-    buffers.over_space.push_back(spaces_of(*v).result);
+    buffers.over_space.push_back(result_over_space(*v));
     buffers.outputs.push_back(bind_output(buffers.tensors.back(),
                                           buffers.over_space.back(),
                                           region.space, false));
@@ -151,8 +155,13 @@ struct Workshop {
 };
 
 Workshop& workshop() {
-  thread_local Workshop w;
-  return w;
+  __attribute__((tls_model(
+      "initial-exec"))) static constinit thread_local Workshop* mine = nullptr;
+  if (!mine) {
+    thread_local Workshop w;
+    mine = &w;
+  }
+  return *mine;
 }
 
 void run_group(Workshop& w);
@@ -178,7 +187,7 @@ void split_region(Workshop& w) {
 
 // One launch for the values in the workshop, all over one space.
 void run_group(Workshop& w) {
-  w.region.begin(spaces_of(*w.wanted[0]).space, {});
+  w.region.begin(space_of(*w.wanted[0]), {});
   std::erase_if(w.wanted, [&](Value* v) { return !w.region.add_output(*v); });
   if (w.wanted.empty()) return;
   const bool single = w.wanted.size() == 1;
@@ -234,12 +243,12 @@ void force(std::span<Value* const> values) {
   Workshop& w = workshop();
   while (!left.empty()) {
     w.wanted.clear();
-    const Shape space = spaces_of(*left[0]).space;
+    const Shape space = space_of(*left[0]);
     const Device device = left[0]->device;
     std::vector<Value*> rest;
     for (Value* v : left) {
-      const bool fits = w.wanted.empty() ||
-                        (v->device == device && spaces_of(*v).space == space);
+      const bool fits =
+          w.wanted.empty() || (v->device == device && space_of(*v) == space);
       (fits ? w.wanted : rest).push_back(v);
     }
     run_workshop(w);

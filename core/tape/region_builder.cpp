@@ -31,35 +31,50 @@ std::size_t spread(const void* key) {
 }  // namespace
 
 int PointerMap::find(const void* key) const {
-  if (entries_.empty()) return -1;
-  const std::size_t mask = entries_.size() - 1;
+  if (size_ <= kShort) {
+    for (std::size_t i = 0; i < size_; ++i)
+      if (short_[i].key == key) return short_[i].value;
+    return -1;
+  }
+  const std::size_t mask = table_.size() - 1;
   for (std::size_t i = spread(key) & mask;; i = (i + 1) & mask) {
-    if (entries_[i].key == key) return entries_[i].value;
-    if (!entries_[i].key) return -1;
+    if (table_[i].key == key) return table_[i].value;
+    if (!table_[i].key) return -1;
   }
 }
 
 void PointerMap::insert(const void* key, int value) {
-  if (2 * (size_ + 1) > entries_.size()) grow();
-  const std::size_t mask = entries_.size() - 1;
-  std::size_t i = spread(key) & mask;
-  while (entries_[i].key) i = (i + 1) & mask;
-  entries_[i] = {key, value};
+  if (size_ < kShort) {
+    short_[size_++] = {key, value};
+    return;
+  }
+  if (size_ == kShort) {
+    if (table_.empty()) table_.resize(4 * kShort);
+    for (const Entry& e : short_) place(e.key) = e;
+  } else if (2 * (size_ + 1) > table_.size()) {
+    grow();
+  }
+  place(key) = {key, value};
   ++size_;
 }
 
+PointerMap::Entry& PointerMap::place(const void* key) {
+  const std::size_t mask = table_.size() - 1;
+  std::size_t i = spread(key) & mask;
+  while (table_[i].key) i = (i + 1) & mask;
+  return table_[i];
+}
+
 void PointerMap::clear() {
-  if (size_ == 0) return;
-  std::fill(entries_.begin(), entries_.end(), Entry{});
+  if (size_ > kShort) std::fill(table_.begin(), table_.end(), Entry{});
   size_ = 0;
 }
 
 void PointerMap::grow() {
-  std::vector<Entry> old(entries_.empty() ? 16 : 2 * entries_.size());
-  old.swap(entries_);
-  size_ = 0;
+  std::vector<Entry> old(2 * table_.size());
+  old.swap(table_);
   for (const Entry& e : old)
-    if (e.key) insert(e.key, e.value);
+    if (e.key) place(e.key) = e;
 }
 
 void RegionBuilder::begin(const Shape& s, std::span<Value* const> stops) {

@@ -25,7 +25,8 @@ struct RegionSize {
 // Of the union of the pending operands.
 RegionSize measure(const Arg* args);
 
-// A map from pointers to small numbers that keeps its memory.
+// A map from pointers to small numbers that keeps its memory: a list while it
+// is short, then a hash table.
 class PointerMap {
  public:
   // -1 if absent.
@@ -38,8 +39,11 @@ class PointerMap {
     const void* key = nullptr;
     int value = 0;
   };
+  static constexpr std::size_t kShort = 8;
+  Entry& place(const void* key);
   void grow();
-  std::vector<Entry> entries_;
+  Entry short_[kShort];
+  std::vector<Entry> table_;  // used beyond kShort
   std::size_t size_ = 0;
 };
 

@@ -33,7 +33,8 @@ RegionPullback::RegionPullback(Node& node, const ProgramPtr& program,
     tracked_ |= std::uint64_t{1} << i;
     node.add_edge(leaf.node());
   }
-  for (int source : program_->reverse(tracked_, tracked_).sources) {
+  full_ = &program_->reverse(tracked_, tracked_);
+  for (int source : full_->sources) {
     if (source <= Reverse::kCotangent) continue;
     if (source < 0) {
       saved_.push_back({source, save_output(result), {}});
@@ -76,10 +77,9 @@ double RegionPullback::inverse_count() const {
 
 void RegionPullback::run(PullbackContext& context) {
   const std::uint64_t wanted = needed(context);
-  const std::uint64_t left =
-      pass_on(context, program_->reverse(tracked_, wanted), wanted);
+  const std::uint64_t left = pass_on(context, reverse_for(wanted), wanted);
   if (left == 0) return;
-  const Reverse& reverse = program_->reverse(tracked_, left);
+  const Reverse& reverse = reverse_for(left);
   if (reverse.wanted.empty()) return;
   if (context.recording() || context.cotangent().is_pending()) {
     instantiate(context, reverse);
@@ -87,8 +87,7 @@ void RegionPullback::run(PullbackContext& context) {
   }
   std::uint64_t distinct = left;
   const std::vector<Equal> equal = equal_ones(context, reverse, distinct);
-  launch(context,
-         equal.empty() ? reverse : program_->reverse(tracked_, distinct));
+  launch(context, equal.empty() ? reverse : reverse_for(distinct));
   for (const Equal& e : equal) context.share(e.from, e.to);
 }
 

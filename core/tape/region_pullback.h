@@ -32,6 +32,9 @@ class RegionPullback final : public PullbackBase {
   };
   using Reverse = pointwise::Reverse;
 
+  const Reverse& reverse_for(std::uint64_t wanted) const {
+    return wanted == tracked_ ? *full_ : program_->reverse(tracked_, wanted);
+  }
   const SavedLeaf& saved_of(int source) const;
   std::uint64_t needed(const PullbackContext& context) const;
   // Gradients that need no launch, or share another's; returns what is left.
@@ -54,6 +57,7 @@ class RegionPullback final : public PullbackBase {
 
   pointwise::ProgramPtr program_;
   std::uint64_t tracked_ = 0;
+  const Reverse* full_ = nullptr;  // for all of `tracked_`; program_ owns it
   Shape space_;
   Shape result_over_space_;  // with reduced axes kept as 1
   bool once_a_row_ = false;

@@ -62,17 +62,17 @@ const Expression* Value::pin() {
 }
 
 void Value::unpin() {
-  Expression gone;
+  Operands gone;
   {
     Guard guard(*this);
     if (--pins_ > 0 || !written()) return;
-    std::swap(gone, expression_);
+    take_operands(gone);
   }
-  drop_expression(std::move(gone));
+  drop_uses(gone);
 }
 
 void Value::publish(Tensor tensor, NodePtr node) {
-  Expression gone;
+  Operands gone;
   {
     Guard guard(*this);
     if (written()) return;
@@ -82,15 +82,21 @@ void Value::publish(Tensor tensor, NodePtr node) {
     node_ = std::move(node);
     written_.store(true, std::memory_order_release);
     if (pins_ > 0) return;
-    std::swap(gone, expression_);
+    take_operands(gone);
   }
-  drop_expression(std::move(gone));
+  drop_uses(gone);
 }
 
-void Value::drop_expression(Expression&& gone) {
+void Value::take_operands(Operands& out) {
+  for (int i = 0; i < 3; ++i)
+    if (expression_.args[i].value)
+      out[i] = std::move(expression_.args[i].value);
+}
+
+void Value::drop_uses(const Operands& gone) const {
   if (!tracked) return;
-  for (const Arg& a : gone.args)
-    if (a.value) a.value->drop_use();
+  for (const ValuePtr& v : gone)
+    if (v) v->drop_use();
 }
 
 void Value::add_use() const {

@@ -124,7 +124,9 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
 
   mutable std::atomic<bool> lock_{false};
   std::atomic<bool> written_{false};
-  void drop_expression(Expression&& gone);
+  using Operands = ValuePtr[3];
+  void take_operands(Operands& out);
+  void drop_uses(const Operands& gone) const;
   mutable std::int32_t uses_ = 0;
   std::int32_t pins_ = 0;
   Expression expression_;

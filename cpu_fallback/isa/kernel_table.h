@@ -85,7 +85,8 @@ struct KernelTable {
   using RandomFn = void (*)(std::uint64_t seed, std::uint64_t offset,
                             std::int64_t position, std::int64_t stride,
                             void* out, std::size_t n);
-  RandomFn uniform[kDTypeCount];  // register form of the dtype (halves: rounded)
+  RandomFn
+      uniform[kDTypeCount];  // register form of the dtype (halves: rounded)
   RandomFn normal[kDTypeCount];
 
   // c (m×n, row-major with leading dimension ldc) = a·b (+ c), float64 with

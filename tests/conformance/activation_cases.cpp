@@ -26,7 +26,8 @@ OpCase activation(const char* name, std::function<T(T)> f, Scalar at,
 
 double sigmoid_of(double x) { return 1 / (1 + std::exp(-x)); }
 double softplus_of(double x) {
-  return std::isnan(x) ? x : std::fmax(x, 0.) + std::log1p(std::exp(-std::abs(x)));
+  return std::isnan(x) ? x
+                       : std::fmax(x, 0.) + std::log1p(std::exp(-std::abs(x)));
 }
 double clamp_of(double x, double lo, double hi) {
   return x < lo ? lo : x > hi ? hi : x;
@@ -36,8 +37,8 @@ double gated(double x, double gate) { return gate == 0 ? 0 : x * gate; }
 
 double gelu_tanh_of(double x) {
   if (std::isinf(x)) return x > 0 ? x : 0;
-  const double u = std::sqrt(2 / 3.14159265358979323846) *
-                   (x + 0.044715 * x * x * x);
+  const double u =
+      std::sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x);
   return gated(x, sigmoid_of(2 * u));
 }
 
@@ -45,24 +46,25 @@ constexpr double kAlpha = 1.6732632423543772848170429916717;
 constexpr double kScale = 1.0507009873554804934193349852946;
 
 void add_smooth(std::vector<OpCase>& out) {
-  out.push_back(activation("softplus", [](T x) { return softplus(x); },
-                           softplus_of));
-  out.push_back(activation("logsigmoid", [](T x) { return logsigmoid(x); },
-                           [](double x) { return -softplus_of(-x); }));
-  out.push_back(activation("silu", [](T x) { return silu(x); }, [](double x) {
-    return gated(x, sigmoid_of(x));
-  }));
-  out.push_back(activation("mish", [](T x) { return mish(x); }, [](double x) {
-    return gated(x, std::tanh(softplus_of(x)));
-  }));
-  out.push_back(activation("gelu", [](T x) { return gelu(x); }, [](double x) {
-    return gated(x, 0.5 * std::erfc(-x * std::sqrt(0.5)));
-  }));
-  out.push_back(activation("gelu tanh",
-                           [](T x) { return gelu(x, Gelu::tanh); },
-                           gelu_tanh_of));
-  out.push_back(activation("tanhshrink", [](T x) { return tanhshrink(x); },
-                           [](double x) { return x - std::tanh(x); }));
+  out.push_back(activation(
+      "softplus", [](T x) { return softplus(x); }, softplus_of));
+  out.push_back(activation(
+      "logsigmoid", [](T x) { return logsigmoid(x); },
+      [](double x) { return -softplus_of(-x); }));
+  out.push_back(activation(
+      "silu", [](T x) { return silu(x); },
+      [](double x) { return gated(x, sigmoid_of(x)); }));
+  out.push_back(activation(
+      "mish", [](T x) { return mish(x); },
+      [](double x) { return gated(x, std::tanh(softplus_of(x))); }));
+  out.push_back(activation(
+      "gelu", [](T x) { return gelu(x); },
+      [](double x) { return gated(x, 0.5 * std::erfc(-x * std::sqrt(0.5))); }));
+  out.push_back(activation(
+      "gelu tanh", [](T x) { return gelu(x, Gelu::tanh); }, gelu_tanh_of));
+  out.push_back(activation(
+      "tanhshrink", [](T x) { return tanhshrink(x); },
+      [](double x) { return x - std::tanh(x); }));
   out.push_back(activation(
       "softsign", [](T x) { return softsign(x); },
       [](double x) {

@@ -45,9 +45,7 @@ double python_remainder(double a, double b) {
 double minimum_of(double a, double b) {
   return std::isnan(a) || a < b ? a : std::isnan(b) ? b : b;
 }
-double maximum_of(double a, double b) {
-  return std::isnan(a) || a > b ? a : b;
-}
+double maximum_of(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 double logaddexp_of(double a, double b) {
   if (std::isinf(a) && a == b) return a;
   const double larger = std::fmax(a, b);
@@ -60,27 +58,27 @@ const Input kAny{.low = -2, .high = 2};
 const Input kPositive{.low = 0.3, .high = 2};
 
 void add_arithmetic(std::vector<OpCase>& out) {
-  out.push_back(kept(signed_zeros(
-      binary("add", operator+, [](double a, double b) { return a + b; }, kAny,
-             kAny))));
-  out.push_back(kept(signed_zeros(
-      binary("sub", operator-, [](double a, double b) { return a - b; }, kAny,
-             kAny))));
-  out.push_back(kept(signed_zeros(
-      binary("mul", operator*, [](double a, double b) { return a * b; }, kAny,
-             kAny))));
-  out.push_back(signed_zeros(
-      binary("div", operator/, [](double a, double b) { return a / b; }, kAny,
-             kPositive)));
+  out.push_back(kept(signed_zeros(binary(
+      "add", operator+, [](double a, double b) { return a + b; }, kAny,
+      kAny))));
+  out.push_back(kept(signed_zeros(binary(
+      "sub", operator-, [](double a, double b) { return a - b; }, kAny,
+      kAny))));
+  out.push_back(kept(signed_zeros(binary(
+      "mul", operator*, [](double a, double b) { return a * b; }, kAny,
+      kAny))));
+  out.push_back(signed_zeros(binary(
+      "div", operator/, [](double a, double b) { return a / b; }, kAny,
+      kPositive)));
   // Quotients between 1 and 2, and operands apart: no jump nearby.
   const Input dividend{.low = 2.3, .high = 3.7}, divisor{.low = 2, .high = 2.2};
-  out.push_back(kept(not_repeatable(
-      binary("fmod", fmod, ::fmod, dividend, divisor))));
+  out.push_back(
+      kept(not_repeatable(binary("fmod", fmod, ::fmod, dividend, divisor))));
   out.push_back(kept(not_repeatable(
       binary("remainder", remainder, python_remainder, dividend, divisor))));
-  out.push_back(kept(not_repeatable(binary(
-      "percent", operator%, python_remainder,
-      {.low = -3.7, .high = -2.3}, divisor))));
+  out.push_back(
+      kept(not_repeatable(binary("percent", operator%, python_remainder,
+                                 {.low = -3.7, .high = -2.3}, divisor))));
   out.push_back(kept(binary(
       "mulz", mulz, [](double c, double d) { return c == 0 ? 0 : c * d; }, kAny,
       kAny)));
@@ -90,12 +88,9 @@ void add_functions(std::vector<OpCase>& out) {
   out.push_back(binary("pow", pow, ::pow, kPositive, kAny));
   // A negative power of an integer is an integer.
   out.back().integers = OnIntegers::skipped;
-  out.push_back(signed_zeros(
-      binary("atan2", atan2, ::atan2, kPositive, kAny)));
-  out.push_back(kept(
-      binary("minimum", minimum, minimum_of, kAny, kAny)));
-  out.push_back(kept(
-      binary("maximum", maximum, maximum_of, kAny, kAny)));
+  out.push_back(signed_zeros(binary("atan2", atan2, ::atan2, kPositive, kAny)));
+  out.push_back(kept(binary("minimum", minimum, minimum_of, kAny, kAny)));
+  out.push_back(kept(binary("maximum", maximum, maximum_of, kAny, kAny)));
   out.push_back(binary("hypot", hypot, ::hypot, kPositive, kAny));
   out.push_back(with_slack(
       binary("logaddexp", logaddexp, logaddexp_of, kAny, kAny), 1e-15));
@@ -116,10 +111,12 @@ void add_comparisons(std::vector<OpCase>& out) {
   };
   comparison("eq", eq, [](double a, double b) { return a == b ? 1. : 0.; });
   comparison("ne", ne, [](double a, double b) { return a != b ? 1. : 0.; });
-  comparison("lt", operator<, [](double a, double b) { return a < b ? 1. : 0.; });
+  comparison("lt", operator<,
+             [](double a, double b) { return a < b ? 1. : 0.; });
   comparison("le", operator<=,
              [](double a, double b) { return a <= b ? 1. : 0.; });
-  comparison("gt", operator>, [](double a, double b) { return a > b ? 1. : 0.; });
+  comparison("gt", operator>,
+             [](double a, double b) { return a > b ? 1. : 0.; });
   comparison("ge", operator>=,
              [](double a, double b) { return a >= b ? 1. : 0.; });
 }
@@ -138,11 +135,12 @@ void add_logic(std::vector<OpCase>& out) {
         [](double a, double b) { return std::fmax(a, b); });
   logic("logical_xor", logical_xor,
         [](double a, double b) { return a != b ? 1. : 0.; });
-  logic("logical_not of and",
-        [](Operand a, Operand b) {
-          return logical_not(logical_and(std::move(a), std::move(b)));
-        },
-        [](double a, double b) { return 1 - a * b; });
+  logic(
+      "logical_not of and",
+      [](Operand a, Operand b) {
+        return logical_not(logical_and(std::move(a), std::move(b)));
+      },
+      [](double a, double b) { return 1 - a * b; });
 }
 
 void add_ternary(std::vector<OpCase>& out) {
@@ -163,12 +161,12 @@ void add_ternary(std::vector<OpCase>& out) {
 
   // Bounds of tensors: x below, between and above them.
   c.name = "clamp by tensors";
-  c.inputs = {{.low = -3,
-               .high = 3,
-               .avoid = {-1.4, -1.45, -1.5, -1.55, -1.6, 1.4, 1.45, 1.5, 1.55,
-                         1.6}},
-              {.low = -1.6, .high = -1.4},
-              {.low = 1.4, .high = 1.6}};
+  c.inputs = {
+      {.low = -3,
+       .high = 3,
+       .avoid = {-1.4, -1.45, -1.5, -1.55, -1.6, 1.4, 1.45, 1.5, 1.55, 1.6}},
+      {.low = -1.6, .high = -1.4},
+      {.low = 1.4, .high = 1.6}};
   c.call = [](const Values& v) { return clamp(v[0], v[1], v[2]); };
   c.at = [](const double* v) { return std::clamp(v[0], v[1], v[2]); };
   out.push_back(c);

@@ -58,56 +58,114 @@ TEST_P(Misuses, AreNamed) {
 
 std::vector<Misuse> elementwise() {
   return {
-      {"add shapes", [] { f32({2, 3}) + f32({4}); }, "ShapeError",
+      {"add shapes",
+       [] {
+         f32({2, 3}) + f32({4});
+       },
+       "ShapeError",
        {"add", "[2, 3]", "[4]"}},
-      {"mul shapes", [] { f32({2}) * f32({3}); }, "ShapeError",
+      {"mul shapes",
+       [] { f32({2}) * f32({3}); },
+       "ShapeError",
        {"mul", "[2]", "[3]"}},
-      {"pow shapes", [] { pow(f32({2}), f32({3})); }, "ShapeError",
+      {"pow shapes",
+       [] { pow(f32({2}), f32({3})); },
+       "ShapeError",
        {"pow", "[2]", "[3]"}},
-      {"lt shapes", [] { f32({2}) < f32({3}); }, "ShapeError",
+      {"lt shapes",
+       [] { f32({2}) < f32({3}); },
+       "ShapeError",
        {"lt", "[2]", "[3]"}},
-      {"where shapes", [] { where(flags({2}), f32({3}), f32({3})); },
-       "ShapeError", {"where", "[2]", "[3]"}},
-      {"where condition", [] { where(f32({2}), f32({2}), f32({2})); },
-       "DTypeError", {"where", "bool", "float32"}},
-      {"clamp shapes", [] { clamp(f32({2}), f32({3}), 1.0); }, "ShapeError",
+      {"where shapes",
+       [] { where(flags({2}), f32({3}), f32({3})); },
+       "ShapeError",
+       {"where", "[2]", "[3]"}},
+      {"where condition",
+       [] { where(f32({2}), f32({2}), f32({2})); },
+       "DTypeError",
+       {"where", "bool", "float32"}},
+      {"clamp shapes",
+       [] { clamp(f32({2}), f32({3}), 1.0); },
+       "ShapeError",
        {"clamp", "[2]", "[3]"}},
-      {"hypot shapes", [] { hypot(f32({2}), f32({3})); }, "ShapeError",
+      {"hypot shapes",
+       [] { hypot(f32({2}), f32({3})); },
+       "ShapeError",
        {"hypot", "[2]", "[3]"}},
-      {"elu shapes", [] { elu(f32({2}), f32({3})); }, "ShapeError",
+      {"elu shapes",
+       [] { elu(f32({2}), f32({3})); },
+       "ShapeError",
        {"elu", "[2]", "[3]"}},
-      {"logic of floats", [] { logical_and(f32({2}), f32({2})); },
-       "DTypeError", {"logical_and", "bool", "float32"}},
-      {"not of integers", [] { logical_not(i64({1})); }, "DTypeError",
+      {"logic of floats",
+       [] { logical_and(f32({2}), f32({2})); },
+       "DTypeError",
+       {"logical_and", "bool", "float32"}},
+      {"not of integers",
+       [] { logical_not(i64({1})); },
+       "DTypeError",
        {"logical_not", "bool", "int64"}},
-      {"polygamma order", [] { polygamma(0, f32({2})); }, "Error",
+      {"polygamma order",
+       [] { polygamma(0, f32({2})); },
+       "Error",
        {"polygamma", "0"}},
       {"celu alpha", [] { celu(f32({2}), 0.0); }, "Error", {"celu", "alpha"}},
-      {"dropout p", [] { dropout(f32({2}), 1.5); }, "Error",
+      {"dropout p",
+       [] { dropout(f32({2}), 1.5); },
+       "Error",
        {"dropout", "1.5"}},
       {"rank 9",
-       [] { f32({1, 1, 1, 1, 1, 1, 1, 1, 1}); }, "ShapeError", {"9", "8"}},
+       [] {
+         f32({1, 1, 1, 1, 1, 1, 1, 1, 1});
+       },
+       "ShapeError",
+       {"9", "8"}},
   };
 }
 
 std::vector<Misuse> reductions() {
   return {
-      {"sum axis", [] { sum(f32({2, 3}), 2); }, "IndexError",
+      {"sum axis",
+       [] {
+         sum(f32({2, 3}), 2);
+       },
+       "IndexError",
        {"sum", "2", "[2, 3]"}},
-      {"mean axis", [] { mean(f32({2, 3}), -3); }, "IndexError",
+      {"mean axis",
+       [] {
+         mean(f32({2, 3}), -3);
+       },
+       "IndexError",
        {"mean", "-3", "[2, 3]"}},
-      {"prod axis twice", [] { prod(f32({2, 3}), {1, -1}); }, "IndexError",
+      {"prod axis twice",
+       [] {
+         prod(f32({2, 3}), {1, -1});
+       },
+       "IndexError",
        {"prod", "1", "[2, 3]", "twice"}},
-      {"max of nothing", [] { max(f32({2, 0}), 1); }, "ShapeError",
+      {"max of nothing",
+       [] {
+         max(f32({2, 0}), 1);
+       },
+       "ShapeError",
        {"max", "[2, 0]"}},
       {"min of nothing", [] { min(f32({0})); }, "ShapeError", {"min", "[0]"}},
-      {"argmax of nothing", [] { argmax(f32({2, 0}), 1); }, "ShapeError",
+      {"argmax of nothing",
+       [] {
+         argmax(f32({2, 0}), 1);
+       },
+       "ShapeError",
        {"argmax", "[2, 0]"}},
-      {"argmin axis", [] { argmin(f32({2}), 1); }, "IndexError",
+      {"argmin axis",
+       [] { argmin(f32({2}), 1); },
+       "IndexError",
        {"argmin", "1", "[2]"}},
-      {"norm p", [] { norm(f32({2}), {}, false, -1); }, "Error",
+      {"norm p",
+       [] { norm(f32({2}), {}, false, -1); },
+       "Error",
        {"norm", "-1"}},
-      {"logsumexp axis", [] { logsumexp(f32({2}), 3); }, "IndexError",
+      {"logsumexp axis",
+       [] { logsumexp(f32({2}), 3); },
+       "IndexError",
        {"logsumexp", "3", "[2]"}},
       {"var axis", [] { var(f32({2}), 1); }, "IndexError", {"var", "[2]"}},
   };
@@ -116,51 +174,118 @@ std::vector<Misuse> reductions() {
 std::vector<Misuse> shapes() {
   const auto x = [] { return f32({2, 3}); };
   return {
-      {"reshape count", [=] { reshape(x(), {4}); }, "ShapeError",
+      {"reshape count",
+       [=] { reshape(x(), {4}); },
+       "ShapeError",
        {"reshape", "[2, 3]", "[4]"}},
-      {"reshape unknown", [=] { reshape(x(), {4, -1}); }, "ShapeError",
+      {"reshape unknown",
+       [=] {
+         reshape(x(), {4, -1});
+       },
+       "ShapeError",
        {"reshape", "[2, 3]", "[4, -1]"}},
-      {"reshape unknowns", [=] { reshape(x(), {-1, -1}); }, "ShapeError",
+      {"reshape unknowns",
+       [=] {
+         reshape(x(), {-1, -1});
+       },
+       "ShapeError",
        {"reshape", "-1"}},
-      {"flatten axes", [=] { flatten(x(), 1, 0); }, "ShapeError",
+      {"flatten axes",
+       [=] { flatten(x(), 1, 0); },
+       "ShapeError",
        {"flatten", "[2, 3]"}},
-      {"permute axes", [=] { permute(x(), {0, 0}); }, "ShapeError",
+      {"permute axes",
+       [=] {
+         permute(x(), {0, 0});
+       },
+       "ShapeError",
        {"permute", "(0, 0)", "[2, 3]"}},
-      {"transpose axis", [=] { transpose(x(), 0, 2); }, "IndexError",
+      {"transpose axis",
+       [=] { transpose(x(), 0, 2); },
+       "IndexError",
        {"transpose", "2", "[2, 3]"}},
-      {"transpose a vector", [] { transpose(f32({3})); }, "IndexError",
+      {"transpose a vector",
+       [] { transpose(f32({3})); },
+       "IndexError",
        {"transpose", "[3]"}},
-      {"expand", [=] { expand(x(), {4, 3}); }, "ShapeError",
+      {"expand",
+       [=] {
+         expand(x(), {4, 3});
+       },
+       "ShapeError",
        {"expand", "[2, 3]", "[4, 3]"}},
-      {"squeeze", [=] { squeeze(x(), 0); }, "ShapeError",
+      {"squeeze",
+       [=] { squeeze(x(), 0); },
+       "ShapeError",
        {"squeeze", "[2, 3]", "2"}},
-      {"unsqueeze", [=] { unsqueeze(x(), 3); }, "IndexError",
+      {"unsqueeze",
+       [=] { unsqueeze(x(), 3); },
+       "IndexError",
        {"unsqueeze", "3", "[2, 3]"}},
-      {"slice step", [=] { slice(x(), 0, {{}, {}, 0}); }, "IndexError",
+      {"slice step",
+       [=] {
+         slice(x(), 0, {{}, {}, 0});
+       },
+       "IndexError",
        {"slice", "step"}},
-      {"slice axis", [=] { slice(x(), 2, {}); }, "IndexError",
+      {"slice axis",
+       [=] { slice(x(), 2, {}); },
+       "IndexError",
        {"slice", "2", "[2, 3]"}},
-      {"slices", [=] { slice(x(), std::vector<Slice>(3)); }, "ShapeError",
+      {"slices",
+       [=] { slice(x(), std::vector<Slice>(3)); },
+       "ShapeError",
        {"slice", "3", "[2, 3]"}},
-      {"select", [=] { select(x(), 1, 3); }, "IndexError",
+      {"select",
+       [=] { select(x(), 1, 3); },
+       "IndexError",
        {"select", "3", "[2, 3]"}},
-      {"flip twice", [=] { flip(x(), {0, 0}); }, "IndexError",
+      {"flip twice",
+       [=] {
+         flip(x(), {0, 0});
+       },
+       "IndexError",
        {"flip", "twice"}},
       {"cat nothing", [] { cat({}); }, "ShapeError", {"cat"}},
-      {"cat", [=] { cat({x(), f32({2, 4})}); }, "ShapeError",
+      {"cat",
+       [=] {
+         cat({x(), f32({2, 4})});
+       },
+       "ShapeError",
        {"cat", "[2, 3]", "[2, 4]"}},
       {"cat rank 0", [] { cat({f32({})}); }, "ShapeError", {"cat", "stack"}},
-      {"stack", [=] { stack({x(), f32({2, 4})}); }, "ShapeError",
+      {"stack",
+       [=] {
+         stack({x(), f32({2, 4})});
+       },
+       "ShapeError",
        {"stack", "[2, 3]", "[2, 4]"}},
       {"split", [=] { split(x(), 0); }, "ShapeError", {"split", "0"}},
-      {"pad", [=] { pad(x(), {{1, 1}, {1, 1}, {1, 1}}); }, "ShapeError",
+      {"pad",
+       [=] {
+         pad(x(), {{1, 1}, {1, 1}, {1, 1}});
+       },
+       "ShapeError",
        {"pad", "3", "[2, 3]"}},
-      {"slice_put shapes", [=] { slice_put(x(), {{0, 1, 1}}, f32({4})); },
-       "ShapeError", {"[1, 3]", "[4]"}},
-      {"slice_put dtypes", [] { slice_put(i64({1, 2}), {{0, 1, 1}}, 0.5); },
-       "DTypeError", {"slice_put", "int64"}},
+      {"slice_put shapes",
+       [=] {
+         slice_put(x(), {{0, 1, 1}}, f32({4}));
+       },
+       "ShapeError",
+       {"[1, 3]", "[4]"}},
+      {"slice_put dtypes",
+       [] {
+         slice_put(i64({1, 2}), {{0, 1, 1}}, 0.5);
+       },
+       "DTypeError",
+       {"slice_put", "int64"}},
       {"tril", [] { tril(f32({3})); }, "ShapeError", {"tril", "[3]"}},
-      {"negative extent", [] { f32({2, -1}); }, "ShapeError", {"[2, -1]"}},
+      {"negative extent",
+       [] {
+         f32({2, -1});
+       },
+       "ShapeError",
+       {"[2, -1]"}},
   };
 }
 
@@ -168,51 +293,91 @@ std::vector<Misuse> products_and_indices() {
   const auto x = [] { return f32({2, 3}); };
   return {
       {"matmul",
-       [] { matmul(f32({128, 784}), f32({512, 10})); },
+       [] {
+         matmul(f32({128, 784}), f32({512, 10}));
+       },
        "ShapeError",
        {"matmul: [128, 784] × [512, 10]: inner dimensions differ (784 and "
         "512)"}},
-      {"matmul rank 0", [=] { matmul(x(), f32({})); }, "ShapeError",
+      {"matmul rank 0",
+       [=] { matmul(x(), f32({})); },
+       "ShapeError",
        {"matmul", "[2, 3]", "[]"}},
-      {"matmul batches", [] { matmul(f32({2, 1, 1}), f32({3, 1, 1})); },
-       "ShapeError", {"matmul", "[2, 1, 1]", "[3, 1, 1]"}},
-      {"dot", [] { dot(f32({2}), f32({3})); }, "ShapeError",
+      {"matmul batches",
+       [] {
+         matmul(f32({2, 1, 1}), f32({3, 1, 1}));
+       },
+       "ShapeError",
+       {"matmul", "[2, 1, 1]", "[3, 1, 1]"}},
+      {"dot",
+       [] { dot(f32({2}), f32({3})); },
+       "ShapeError",
        {"dot", "[2]", "[3]"}},
-      {"outer", [=] { outer(x(), f32({3})); }, "ShapeError",
+      {"outer",
+       [=] { outer(x(), f32({3})); },
+       "ShapeError",
        {"outer", "[2, 3]", "[3]"}},
-      {"index dtype", [=] { index_select(x(), 0, f32({2})); }, "DTypeError",
+      {"index dtype",
+       [=] { index_select(x(), 0, f32({2})); },
+       "DTypeError",
        {"index_select", "int64", "float32"}},
       {"index range",
-       [=] { materialize(index_select(x(), 0, i64({0, 2}))); }, "IndexError",
+       [=] {
+         materialize(index_select(x(), 0, i64({0, 2})));
+       },
+       "IndexError",
        {"index_select", "2"}},
       {"negative index range",
-       [=] { materialize(index_select(x(), 1, i64({-4}))); }, "IndexError",
+       [=] { materialize(index_select(x(), 1, i64({-4}))); },
+       "IndexError",
        {"index_select", "-4", "3"}},
-      {"gather rank", [=] { gather(x(), 0, i64({0})); }, "ShapeError",
+      {"gather rank",
+       [=] { gather(x(), 0, i64({0})); },
+       "ShapeError",
        {"gather", "[1]", "[2, 3]"}},
       {"scatter_add values",
        [=] {
          scatter_add(x(), 0, reshape(i64({0, 1}), {1, 2}), f32({5}));
        },
-       "ShapeError", {"scatter_add", "[5]", "[1, 2]"}},
-      {"index_add bools", [] { index_add(flags({2}), 0, i64({0}), true); },
-       "DTypeError", {"index_add", "bool"}},
-      {"index_put axis", [=] { index_put(x(), 2, i64({0}), 1.0); },
-       "IndexError", {"index_put", "2", "[2, 3]"}},
-      {"one_hot range", [] { materialize(one_hot(i64({3}), 3)); }, "IndexError",
+       "ShapeError",
+       {"scatter_add", "[5]", "[1, 2]"}},
+      {"index_add bools",
+       [] { index_add(flags({2}), 0, i64({0}), true); },
+       "DTypeError",
+       {"index_add", "bool"}},
+      {"index_put axis",
+       [=] { index_put(x(), 2, i64({0}), 1.0); },
+       "IndexError",
+       {"index_put", "2", "[2, 3]"}},
+      {"one_hot range",
+       [] { materialize(one_hot(i64({3}), 3)); },
+       "IndexError",
        {"one_hot", "3"}},
-      {"softmax axis", [=] { softmax(x(), 2); }, "IndexError",
+      {"softmax axis",
+       [=] { softmax(x(), 2); },
+       "IndexError",
        {"softmax", "2", "[2, 3]"}},
-      {"cross_entropy target", [=] { cross_entropy(x(), i64({0})); },
-       "ShapeError", {"cross_entropy", "[2, 3]", "[1]"}},
-      {"cross_entropy dtype", [=] { cross_entropy(x(), f32({2})); },
-       "DTypeError", {"cross_entropy", "target", "float32"}},
+      {"cross_entropy target",
+       [=] { cross_entropy(x(), i64({0})); },
+       "ShapeError",
+       {"cross_entropy", "[2, 3]", "[1]"}},
+      {"cross_entropy dtype",
+       [=] { cross_entropy(x(), f32({2})); },
+       "DTypeError",
+       {"cross_entropy", "target", "float32"}},
       {"cross_entropy range",
-       [=] { cross_entropy(x(), i64({0, 3})).item<float>(); }, "IndexError",
+       [=] {
+         cross_entropy(x(), i64({0, 3})).item<float>();
+       },
+       "IndexError",
        {"cross_entropy", "3"}},
-      {"layer_norm weight", [=] { layer_norm(x(), f32({2}), {}); },
-       "ShapeError", {"layer_norm", "weight", "[2]", "[3]"}},
-      {"layer_norm rank 0", [] { layer_norm(f32({}), {}, {}); }, "ShapeError",
+      {"layer_norm weight",
+       [=] { layer_norm(x(), f32({2}), {}); },
+       "ShapeError",
+       {"layer_norm", "weight", "[2]", "[3]"}},
+      {"layer_norm rank 0",
+       [] { layer_norm(f32({}), {}, {}); },
+       "ShapeError",
        {"layer_norm"}},
   };
 }
@@ -220,26 +385,38 @@ std::vector<Misuse> products_and_indices() {
 std::vector<Misuse> values_and_graphs() {
   return {
       {"item", [] { f32({2}).item<float>(); }, "ShapeError", {"[2]"}},
-      {"undefined", [] { TrackedTensor().shape(); }, "GraphError",
+      {"undefined",
+       [] { TrackedTensor().shape(); },
+       "GraphError",
        {"undefined"}},
-      {"undefined operand", [] { TrackedTensor() + TrackedTensor(); },
-       "GraphError", {}},
+      {"undefined operand",
+       [] { TrackedTensor() + TrackedTensor(); },
+       "GraphError",
+       {}},
       {"integer leaf", [] { param(i64({1})); }, "DTypeError", {"int64"}},
       {"assign shape",
-       [] { param(f32({2})).assign(f32({3}).data()); }, "ShapeError",
+       [] { param(f32({2})).assign(f32({3}).data()); },
+       "ShapeError",
        {"assign", "[2]", "[3]"}},
       {"assign dtype",
-       [] { param(f32({1})).assign(i64({1}).data()); }, "DTypeError",
+       [] { param(f32({1})).assign(i64({1}).data()); },
+       "DTypeError",
        {"assign", "float32", "int64"}},
-      {"assign constant", [] { f32({1}).assign(f32({1}).data()); },
-       "GraphError", {"assign"}},
-      {"backward of a constant", [] { backward(sum(f32({2}))); }, "GraphError",
+      {"assign constant",
+       [] { f32({1}).assign(f32({1}).data()); },
+       "GraphError",
+       {"assign"}},
+      {"backward of a constant",
+       [] { backward(sum(f32({2}))); },
+       "GraphError",
        {"backward", "not tracked"}},
       {"backward without seed",
-       [] { backward(param(f32({2})) * 2.0); }, "GraphError",
+       [] { backward(param(f32({2})) * 2.0); },
+       "GraphError",
        {"backward", "[2]", "seed"}},
       {"backward with a wrong seed",
-       [] { backward(param(f32({2})) * 2.0, f32({3})); }, "GraphError",
+       [] { backward(param(f32({2})) * 2.0, f32({3})); },
+       "GraphError",
        {"backward", "[2]", "[3]"}},
       {"backward twice",
        [] {
@@ -248,29 +425,42 @@ std::vector<Misuse> values_and_graphs() {
          backward(y);
          backward(y);
        },
-       "GraphError", {"backward", "retain_graph", "errors_test.cpp"}},
+       "GraphError",
+       {"backward", "retain_graph", "errors_test.cpp"}},
       {"gradient of a tensor",
        [] {
          gradient([](const TrackedTensor& x) { return x * 2.0; }, f32({2}));
        },
-       "GraphError", {"gradient", "[2]"}},
+       "GraphError",
+       {"gradient", "[2]"}},
       {"gradient of nothing",
        [] {
          gradient([](const TrackedTensor&) { return sum(f32({2})); }, f32({2}));
        },
-       "GraphError", {"gradient", "none of the arguments"}},
+       "GraphError",
+       {"gradient", "none of the arguments"}},
       {"gradcheck dtype",
        [] {
          gradcheck([](const Values& v) { return v[0] * 2.0; }, {f32({2})});
        },
-       "DTypeError", {"gradcheck", "float64", "float32"}},
-      {"randint", [] { randint(3, 3, {2}, test_device()); }, "Error",
+       "DTypeError",
+       {"gradcheck", "float64", "float32"}},
+      {"randint",
+       [] { randint(3, 3, {2}, test_device()); },
+       "Error",
        {"randint", "[3, 3)"}},
-      {"rand dtype", [] { rand({2}, {DType::int64, test_device()}); },
-       "DTypeError", {"rand", "int64"}},
+      {"rand dtype",
+       [] {
+         rand({2}, {DType::int64, test_device()});
+       },
+       "DTypeError",
+       {"rand", "int64"}},
       {"from host",
-       [] { tensor(std::vector<float>{1, 2}, {3}, test_device()); },
-       "ShapeError", {"2", "[3]"}},
+       [] {
+         tensor(std::vector<float>{1, 2}, {3}, test_device());
+       },
+       "ShapeError",
+       {"2", "[3]"}},
       {"hook too late",
        [] {
          const TrackedTensor x = param(f32({2}));
@@ -278,28 +468,31 @@ std::vector<Misuse> values_and_graphs() {
          const TrackedTensor y = materialize(h * 2.0);
          h.hook([](const TrackedTensor& g) { return g; });
        },
-       "GraphError", {"hook", "before"}},
+       "GraphError",
+       {"hook", "before"}},
   };
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Operations, Misuses, ::testing::ValuesIn([] {
-      std::vector<Misuse> all;
-      for (auto* part : {elementwise, reductions, shapes, products_and_indices,
-                         values_and_graphs})
-        for (Misuse& m : part()) all.push_back(std::move(m));
-      return all;
-    }()),
-    [](const ::testing::TestParamInfo<Misuse>& info) {
-      std::string name = info.param.name;
-      for (char& c : name)
-        if (c == ' ') c = '_';
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(Operations, Misuses, ::testing::ValuesIn([] {
+                           std::vector<Misuse> all;
+                           for (auto* part :
+                                {elementwise, reductions, shapes,
+                                 products_and_indices, values_and_graphs})
+                             for (Misuse& m : part())
+                               all.push_back(std::move(m));
+                           return all;
+                         }()),
+                         [](const ::testing::TestParamInfo<Misuse>& info) {
+                           std::string name = info.param.name;
+                           for (char& c : name)
+                             if (c == ' ') c = '_';
+                           return name;
+                         });
 
 // A call that is refused leaves its operands as they were.
 TEST(AfterAnError, ValuesAndGradientsAreWhatTheyWere) {
-  const TrackedTensor x = param(materialize(ones({3}, {DType::float64, test_device()})));
+  const TrackedTensor x =
+      param(materialize(ones({3}, {DType::float64, test_device()})));
   const TrackedTensor pending = x * 3.0;
   backward(sum(x * x));
   EXPECT_THROW(pending + f32({2}), ShapeError);

@@ -71,8 +71,8 @@ void expect_near(const Values& a, const Values& b, DType t) {
 TEST_P(FusionOf, ChangesNoBit) {
   const OpCase& c = GetParam();
   Generator g = generator_for(c);
-  for (const DType t : {DType::float64, DType::float32, DType::float16,
-                        DType::bfloat16}) {
+  for (const DType t :
+       {DType::float64, DType::float32, DType::float16, DType::bfloat16}) {
     SCOPED_TRACE(name_of(t));
     const Variant v = dense_variant(c, {3, 37});
     const Values inputs = draw(c, v, t, g);

@@ -34,8 +34,7 @@ void add_index_select(std::vector<OpCase>& out) {
       [](const Values& v) { return index_select(v[0], 0, v[1]); },
       [](const Arrays& v) {
         return make_array({4, 2}, [&](const Place& p) {
-          return value_at(v[0],
-                          {wrapped(value_at(v[1], {p[0]}), 3), p[1]});
+          return value_at(v[0], {wrapped(value_at(v[1], {p[0]}), 3), p[1]});
         });
       }));
   out.push_back(index_case(
@@ -52,10 +51,9 @@ void add_index_select(std::vector<OpCase>& out) {
       "index_select by rank 0", {{.shape = {3, 2}}, indices({}, {-2})},
       [](const Values& v) { return index_select(v[0], 0, v[1]); },
       [](const Arrays& v) {
-        return make_array(
-            {2}, [&](const Place& p) {
-              return value_at(v[0], {wrapped(v[1].data[0], 3), p[0]});
-            });
+        return make_array({2}, [&](const Place& p) {
+          return value_at(v[0], {wrapped(v[1].data[0], 3), p[0]});
+        });
       }));
   out.push_back(index_case(
       "index_select of nothing", {{.shape = {3, 2}}, indices({0}, {})},
@@ -111,10 +109,9 @@ void add_index_writes(std::vector<OpCase>& out) {
       HostArray r = v[0];
       for_places(r.shape.numel() ? Shape{v[1].shape[0], 2} : Shape{0},
                  [&](const Place& p) {
-                   const Place from =
-                       v[2].shape.rank() == 1 ? Place{p[1]} : p;
-                   double& to = value_at(
-                       r, {wrapped(value_at(v[1], {p[0]}), 3), p[1]});
+                   const Place from = v[2].shape.rank() == 1 ? Place{p[1]} : p;
+                   double& to =
+                       value_at(r, {wrapped(value_at(v[1], {p[0]}), 3), p[1]});
                    to = add ? to + value_at(v[2], from) : value_at(v[2], from);
                  });
       return r;
@@ -139,7 +136,8 @@ void add_index_writes(std::vector<OpCase>& out) {
       [](const Values& v) { return index_add(v[0], 0, v[1], v[2]); },
       written(true)));
   out.push_back(index_case(
-      "index_add columns", {{.shape = {2, 3}}, indices({2}, {1, 1}), {.shape = {2, 2}}},
+      "index_add columns",
+      {{.shape = {2, 3}}, indices({2}, {1, 1}), {.shape = {2, 2}}},
       [](const Values& v) { return index_add(v[0], 1, v[1], v[2]); },
       [](const Arrays& v) {
         return make_array({2, 3}, [&](const Place& p) {

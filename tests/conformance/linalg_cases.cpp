@@ -27,7 +27,8 @@ HostArray product(const Arrays& v) {
     Place at;
     const int extra = batch - (x.shape.rank() - 2);
     for (int d = 0; d < x.shape.rank() - 2; ++d)
-      at.push_back(x.shape[d] == 1 ? 0 : p[static_cast<std::size_t>(d + extra)]);
+      at.push_back(x.shape[d] == 1 ? 0
+                                   : p[static_cast<std::size_t>(d + extra)]);
     at.push_back(r);
     at.push_back(c);
     return at;

@@ -148,9 +148,9 @@ Device test_device() {
 const std::vector<OpCase>& all_cases() {
   static const std::vector<OpCase> cases = [] {
     std::vector<OpCase> all;
-    for (auto* family : {unary_cases, activation_cases, binary_cases,
-                         reduce_cases, shape_cases, index_cases, linalg_cases,
-                         row_cases}) {
+    for (auto* family :
+         {unary_cases, activation_cases, binary_cases, reduce_cases,
+          shape_cases, index_cases, linalg_cases, row_cases}) {
       auto part = family();
       std::move(part.begin(), part.end(), std::back_inserter(all));
     }
@@ -346,9 +346,8 @@ double smallest_of(DType t) {
 ::testing::AssertionResult agrees(const OpCase& c, const TrackedTensor& got,
                                   const HostArray& want, double units) {
   if (got.shape() != want.shape)
-    return ::testing::AssertionFailure()
-           << to_string(got.shape()) << " where " << to_string(want.shape)
-           << " was due";
+    return ::testing::AssertionFailure() << to_string(got.shape()) << " where "
+                                         << to_string(want.shape) << " was due";
   const DType t = got.dtype();
   const double unit = units * (is_floating(t) ? epsilon_of(t) / 0x1p-52 : 1);
   double scale = 1;
@@ -358,8 +357,9 @@ double smallest_of(DType t) {
   const std::vector<double> values = got.to_host<double>();
   for (std::size_t i = 0; i < values.size(); ++i) {
     const double w = in_range_of(t, want.data[i]);
-    const double allowed = unit * (c.tolerance * std::abs(w) + c.slack * scale) +
-                           4 * smallest_of(t);
+    const double allowed =
+        unit * (c.tolerance * std::abs(w) + c.slack * scale) +
+        4 * smallest_of(t);
     const bool ok =
         std::isnan(w)   ? std::isnan(values[i])
         : std::isinf(w) ? values[i] == w

@@ -30,8 +30,8 @@ enum class Kind { real, integer, boolean };
 
 // What is put at one operand's place.
 struct Input {
-  Shape shape{};              // elementwise cases take it from the variant
-  double low = -2, high = 2;  // real: drawn from (low, high) …
+  Shape shape{};                // elementwise cases take it from the variant
+  double low = -2, high = 2;    // real: drawn from (low, high) …
   std::vector<double> avoid{};  // … not near these points
   bool avoid_integers = false;
   Kind kind = Kind::real;

@@ -49,12 +49,14 @@ double prod_of(const Elements& e) {
 }
 double max_of(const Elements& e) {
   double m = -kInf;
-  for (const double x : e) m = std::isnan(x) || std::isnan(m) ? NAN : std::fmax(m, x);
+  for (const double x : e)
+    m = std::isnan(x) || std::isnan(m) ? NAN : std::fmax(m, x);
   return m;
 }
 double min_of(const Elements& e) {
   double m = kInf;
-  for (const double x : e) m = std::isnan(x) || std::isnan(m) ? NAN : std::fmin(m, x);
+  for (const double x : e)
+    m = std::isnan(x) || std::isnan(m) ? NAN : std::fmin(m, x);
   return m;
 }
 double var_of(const Elements& e, double correction) {
@@ -68,7 +70,9 @@ double norm_of(const Elements& e, double p) {
   for (const double x : e) {
     sum += std::pow(std::abs(x), p);
     count += x != 0 ? 1 : 0;
-    largest = std::isnan(x) || std::isnan(largest) ? NAN : std::fmax(largest, std::abs(x));
+    largest = std::isnan(x) || std::isnan(largest)
+                  ? NAN
+                  : std::fmax(largest, std::abs(x));
   }
   return p == 0 ? count : std::isinf(p) ? largest : std::pow(sum, 1 / p);
 }
@@ -103,14 +107,14 @@ void add(std::vector<OpCase>& out, const std::string& name, const Function& f,
 
 void add_extrema(std::vector<OpCase>& out) {
   for (const Form& form : forms()) {
-    for (OpCase c :
-         {reduction("max", form, max, max_of),
-          reduction("min", form, min, min_of),
-          reduction("norm inf", form,
-                    [](TrackedTensor x, Axes axes, bool keepdims) {
-                      return norm(x, axes, keepdims, kInf);
-                    },
-                    [](const Elements& e) { return norm_of(e, kInf); })}) {
+    for (OpCase c : {reduction("max", form, max, max_of),
+                     reduction("min", form, min, min_of),
+                     reduction(
+                         "norm inf", form,
+                         [](TrackedTensor x, Axes axes, bool keepdims) {
+                           return norm(x, axes, keepdims, kInf);
+                         },
+                         [](const Elements& e) { return norm_of(e, kInf); })}) {
       c.distinct = true;
       out.push_back(std::move(c));
     }
@@ -166,7 +170,8 @@ void add_deviations(std::vector<OpCase>& out) {
         },
         [](const Elements& e) { return var_of(e, 1); }));
   }
-  add(out, "var biased",
+  add(
+      out, "var biased",
       [](TrackedTensor x, Axes axes, bool keepdims) {
         return var(x, axes, keepdims, 0);
       },
@@ -207,10 +212,11 @@ void add_constants(std::vector<OpCase>& out) {
       const int axis = axes.list()[0];
       return largest ? argmax(x, axis, keepdims) : argmin(x, axis, keepdims);
     };
-    for (const char* form : {"all", "rows", "columns", "middle kept",
-                             "of rank 0", "one long row"})
+    for (const char* form :
+         {"all", "rows", "columns", "middle kept", "of rank 0", "one long row"})
       for (const Form& f : forms())
-        if (std::string(f.name) == form) constant(reduction(name, f, along, of));
+        if (std::string(f.name) == form)
+          constant(reduction(name, f, along, of));
   }
   for (const Form& form : forms()) {
     constant(reduction("any", form, any, [](const Elements& e) {
@@ -230,9 +236,9 @@ void add_empty(std::vector<OpCase>& out) {
   for (const Form& form : {nothing, rows, columns}) {
     out.push_back(reduction("sum", form, sum, sum_of));
     out.push_back(reduction("prod", form, prod, prod_of));
-    out.push_back(reduction(
-        "mean", form, mean,
-        [](const Elements& e) { return e.empty() ? NAN : mean_of(e); }));
+    out.push_back(reduction("mean", form, mean, [](const Elements& e) {
+      return e.empty() ? NAN : mean_of(e);
+    }));
     out.push_back(reduction("logsumexp", form, logsumexp, logsumexp_of));
   }
   out.push_back(reduction("max", rows, max, max_of));

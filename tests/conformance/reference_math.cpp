@@ -10,8 +10,8 @@ constexpr long double kPi = 3.14159265358979323846264338327950288L;
 
 // B₂, B₄, …
 constexpr long double kBernoulli[] = {
-    1.0L / 6,      -1.0L / 30,     1.0L / 42,  -1.0L / 30,       5.0L / 66,
-    -691.0L / 2730, 7.0L / 6, -3617.0L / 510, 43867.0L / 798};
+    1.0L / 6,       -1.0L / 30, 1.0L / 42,      -1.0L / 30,    5.0L / 66,
+    -691.0L / 2730, 7.0L / 6,   -3617.0L / 510, 43867.0L / 798};
 
 }  // namespace
 
@@ -27,9 +27,8 @@ double erfinv_reference(double x) {
   long double y = std::sqrt(std::fmax(0.0L, -std::log(rest * (2 - rest))));
   for (int i = 0; i < 60; ++i) {
     const long double error =
-        std::abs(x) < 0.5
-            ? std::abs(static_cast<long double>(x)) - std::erf(y)
-            : std::erfc(y) - rest;
+        std::abs(x) < 0.5 ? std::abs(static_cast<long double>(x)) - std::erf(y)
+                          : std::erfc(y) - rest;
     y += error * std::sqrt(kPi) / 2 * std::exp(y * y);
   }
   return static_cast<double>(std::copysign(y, static_cast<long double>(x)));
@@ -40,7 +39,8 @@ double digamma_reference(double at) {
   if (std::isnan(at) || at == -std::numeric_limits<double>::infinity())
     return std::numeric_limits<double>::quiet_NaN();
   if (std::isinf(at)) return at;
-  if (at == 0) return -std::copysign(std::numeric_limits<double>::infinity(), at);
+  if (at == 0)
+    return -std::copysign(std::numeric_limits<double>::infinity(), at);
   if (at < 0) {
     if (at == std::floor(at)) return std::numeric_limits<double>::quiet_NaN();
     const long double rest = x - std::round(x);

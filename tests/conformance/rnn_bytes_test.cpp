@@ -25,8 +25,7 @@ struct Network {
         b(leaf({kHidden})) {}
 
   TrackedTensor loss() const {
-    TrackedTensor h =
-        zeros({kBatch, kHidden}, {DType::float32, test_device()});
+    TrackedTensor h = zeros({kBatch, kHidden}, {DType::float32, test_device()});
     for (std::int64_t t = 0; t < x.shape()[0]; ++t)
       h = tanh(matmul(select(x, 0, t), w) + matmul(h, u) + b);
     return sum(h * h);

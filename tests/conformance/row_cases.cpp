@@ -58,13 +58,12 @@ void add_softmaxes(std::vector<OpCase>& out) {
     Shape shape;
     int axis;
   };
-  for (const Form& f : {Form{"", {2, 3}, -1}, Form{" of columns", {3, 2}, 0},
-                        Form{" in the middle", {2, 3, 2}, 1},
-                        Form{" of a vector", {5}, -1},
-                        Form{" of size 1", {1, 1}, 1},
-                        Form{" of empty rows", {2, 0}, -1},
-                        Form{" without rows", {0, 3}, -1},
-                        Form{" of a long row", {1, 67}, -1}}) {
+  for (const Form& f :
+       {Form{"", {2, 3}, -1}, Form{" of columns", {3, 2}, 0},
+        Form{" in the middle", {2, 3, 2}, 1}, Form{" of a vector", {5}, -1},
+        Form{" of size 1", {1, 1}, 1}, Form{" of empty rows", {2, 0}, -1},
+        Form{" without rows", {0, 3}, -1},
+        Form{" of a long row", {1, 67}, -1}}) {
     const int axis = f.axis < 0 ? f.axis + f.shape.rank() : f.axis;
     const auto log_of = [axis](const Arrays& v) {
       return along(v[0], axis, log_softmax_of);
@@ -133,10 +132,10 @@ void add_cross_entropy(std::vector<OpCase>& out) {
       "cross_entropy of a pending value", inputs,
       [](const Values& v) { return cross_entropy(v[0] * 1.0, v[1]); },
       total(1.0 / 3)));
-  out.push_back(row_case("cross_entropy of no rows",
-                         {{.shape = {0, 4}},
-                          {.shape = {0}, .kind = Kind::integer}},
-                         loss(LossReduction::sum), total(1)));
+  out.push_back(
+      row_case("cross_entropy of no rows",
+               {{.shape = {0, 4}}, {.shape = {0}, .kind = Kind::integer}},
+               loss(LossReduction::sum), total(1)));
   for (OpCase& c : out)
     if (c.name.rfind("cross_entropy", 0) == 0) c.specials = false;
 }

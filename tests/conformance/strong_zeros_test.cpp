@@ -31,8 +31,11 @@ std::vector<Doubles> slopes(const Function& f, const std::vector<Doubles>& at) {
 Doubles mixed(const Function& f, const Doubles& first, const Doubles& second) {
   const TrackedTensor w = f64(first);
   const auto slope = [&](const TrackedTensor& x) {
-    return sum(gradient([&](const TrackedTensor& v) { return sum(f({v, x})); },
-                        w));
+    return sum(gradient(
+        [&](const TrackedTensor& v) {
+          return sum(f({v, x}));
+        },
+        w));
   };
   return gradient(slope, f64(second)).to_host<double>();
 }
@@ -85,7 +88,9 @@ const std::vector<Guarded>& guarded() {
       {"pow minus 1", [](T x) { return pow(x, -1); }, 0, 2, -0.25},
       {"pow 0.3", [](T x) { return pow(x, 0.3); }, 0, 1, 0.3},
       {"pow by tensor",
-       [](T x) { return pow(x, full(x.shape(), 0.5, {x.dtype(), x.device()})); },
+       [](T x) {
+         return pow(x, full(x.shape(), 0.5, {x.dtype(), x.device()}));
+       },
        0, 4, 0.25},
       {"asin", [](T x) { return asin(x); }, 1, 0, 1},
       {"acos", [](T x) { return acos(x); }, -1, 0, -1},
@@ -155,9 +160,9 @@ TEST(StrongZeros, TheSlopeItselfIsInfiniteWhereItIs) {
 
 TEST(StrongZeros, MulzIsBilinear) {
   const Function f = [](const Values& v) { return mulz(v[0], v[1]); };
-  expect_equal(f({f64({0, 0, 2}), f64({kInf, std::nan(""), 3})})
-                   .to_host<double>(),
-               {0, 0, 6});
+  expect_equal(
+      f({f64({0, 0, 2}), f64({kInf, std::nan(""), 3})}).to_host<double>(),
+      {0, 0, 6});
   const auto g = slopes(f, {{0, 0, 2}, {5, 7, 3}});
   expect_equal(g[0], {5, 7, 3});
   expect_equal(g[1], {0, 0, 2});
@@ -186,16 +191,14 @@ TEST(Powers, FollowTheTableAtZero) {
   // −1/x² and its like.
   EXPECT_TRUE(std::isinf(
       slopes([](const Values& v) { return pow(v[0], -1.0); }, {{0}})[0][0]));
-  EXPECT_TRUE(std::isinf(
-      slopes([](const Values& v) { return pow(v[0], v[1]); }, {{0}, {-1.5}})[0]
-          [0]));
+  EXPECT_TRUE(std::isinf(slopes([](const Values& v) { return pow(v[0], v[1]); },
+                                {{0}, {-1.5}})[0][0]));
 }
 
 TEST(Powers, ByTheExponentFollowTheTable) {
   const auto g = slopes([](const Values& v) { return pow(v[0], v[1]); },
                         {{0, 0, 2, -2, -2}, {2, 0.5, 3, 2, 3}});
-  expect_equal(g[1],
-               {0, 0, 8 * std::log(2), std::nan(""), std::nan("")});
+  expect_equal(g[1], {0, 0, 8 * std::log(2), std::nan(""), std::nan("")});
   expect_equal(g[0], {0, kInf, 12, -4, 12});
 }
 
@@ -211,31 +214,30 @@ TEST(Powers, OfZeroHaveSecondDerivatives) {
 }
 
 TEST(Ties, ShareTheGradient) {
-  const auto g = slopes(
-      [](const Values& v) { return maximum(v[0], v[1]); },
-      {{1, 2, 3}, {1, 5, -1}});
+  const auto g = slopes([](const Values& v) { return maximum(v[0], v[1]); },
+                        {{1, 2, 3}, {1, 5, -1}});
   expect_equal(g[0], {0.5, 0, 1});
   expect_equal(g[1], {0.5, 1, 0});
-  const auto h = slopes(
-      [](const Values& v) { return minimum(v[0], v[1]); },
-      {{1, 2, 3}, {1, 5, -1}});
+  const auto h = slopes([](const Values& v) { return minimum(v[0], v[1]); },
+                        {{1, 2, 3}, {1, 5, -1}});
   expect_equal(h[0], {0.5, 1, 0});
   expect_equal(h[1], {0.5, 0, 1});
-  expect_equal(slopes([](const Values& v) { return max(v[0]); },
-                      {{2, 7, 7, 1, 7}})[0],
-               {0, 1.0 / 3, 1.0 / 3, 0, 1.0 / 3});
-  expect_equal(slopes([](const Values& v) { return min(v[0]); },
-                      {{2, 2, 7}})[0],
-               {0.5, 0.5, 0});
-  expect_equal(slopes([](const Values& v) { return maximum(v[0], 1.0); },
-                      {{1, 2}})[0],
-               {0.5, 1});
+  expect_equal(
+      slopes([](const Values& v) { return max(v[0]); }, {{2, 7, 7, 1, 7}})[0],
+      {0, 1.0 / 3, 1.0 / 3, 0, 1.0 / 3});
+  expect_equal(
+      slopes([](const Values& v) { return min(v[0]); }, {{2, 2, 7}})[0],
+      {0.5, 0.5, 0});
+  expect_equal(
+      slopes([](const Values& v) { return maximum(v[0], 1.0); }, {{1, 2}})[0],
+      {0.5, 1});
 }
 
 TEST(Ties, KinksHaveDerivativeZero) {
-  const auto at_zero = [](const std::function<TrackedTensor(TrackedTensor)>& f) {
-    return slopes([&](const Values& v) { return f(v[0]); }, {{0, -0.0}})[0];
-  };
+  const auto at_zero =
+      [](const std::function<TrackedTensor(TrackedTensor)>& f) {
+        return slopes([&](const Values& v) { return f(v[0]); }, {{0, -0.0}})[0];
+      };
   expect_equal(at_zero([](TrackedTensor x) { return abs(x); }), {0, 0}, "abs");
   expect_equal(at_zero([](TrackedTensor x) { return relu(x); }), {0, 0},
                "relu");
@@ -253,14 +255,15 @@ TEST(Norms, AreFlatAtZero) {
     expect_equal(g[0], {0, 0, 0}, "norm " + std::to_string(p));
     EXPECT_EQ(f({f64({0, 0, 0})}).item<double>(), 0);
   }
-  expect_equal(slopes([](const Values& v) { return norm(v[0]); }, {{3, 0, 4}})[0],
-               {0.6, 0, 0.8});
+  expect_equal(
+      slopes([](const Values& v) { return norm(v[0]); }, {{3, 0, 4}})[0],
+      {0.6, 0, 0.8});
   expect_equal(slopes([](const Values& v) { return hypot(v[0], v[1]); },
                       {{0, 3}, {0, 4}})[0],
                {0, 0.6});
-  expect_equal(slopes([](const Values& v) { return std_dev(v[0]); },
-                      {{2, 2, 2}})[0],
-               {0, 0, 0});
+  expect_equal(
+      slopes([](const Values& v) { return std_dev(v[0]); }, {{2, 2, 2}})[0],
+      {0, 0, 0});
 }
 
 TEST(Norms, HaveAMixedDerivativeAtAZeroWeight) {
@@ -270,9 +273,10 @@ TEST(Norms, HaveAMixedDerivativeAtAZeroWeight) {
     return gradient([&](const TrackedTensor& w) { return sum(w) * norm(v); },
                     f64({0}));
   };
-  expect_equal(gradient([&](const TrackedTensor& v) { return sum(slope(v)); }, x)
-                   .to_host<double>(),
-               {0.6, 0.8});
+  expect_equal(
+      gradient([&](const TrackedTensor& v) { return sum(slope(v)); }, x)
+          .to_host<double>(),
+      {0.6, 0.8});
 }
 
 TEST(Products, WithZerosAreExactInBothOrders) {
@@ -289,12 +293,12 @@ TEST(Products, WithZerosAreExactInBothOrders) {
 }
 
 TEST(Infinities, OfLogsumexpAndSoftmaxStayOut) {
-  const auto g = slopes([](const Values& v) { return logsumexp(v[0]); },
-                        {{-kInf, 0, 0}});
+  const auto g =
+      slopes([](const Values& v) { return logsumexp(v[0]); }, {{-kInf, 0, 0}});
   expect_equal(g[0], {0, 0.5, 0.5});
-  const auto h = slopes(
-      [](const Values& v) { return select(softmax(v[0]), 0, 1); },
-      {{-kInf, 0, 0}});
+  const auto h =
+      slopes([](const Values& v) { return select(softmax(v[0]), 0, 1); },
+             {{-kInf, 0, 0}});
   expect_equal(h[0], {0, 0.25, -0.25});
 }
 
@@ -309,9 +313,10 @@ TEST(Constants, StopGradientIsOpaque) {
   const auto f = [](TrackedTensor x) { return x * stop_gradient(x * x) + x; };
   const auto g = slopes([&](const Values& v) { return f(v[0]); }, {{2, 3}});
   expect_equal(g[0], {5, 10});
-  expect_equal(curvature([](TrackedTensor x) { return x * x * stop_gradient(x); },
-                         {2, 3}),
-               {4, 6});
+  expect_equal(
+      curvature([](TrackedTensor x) { return x * x * stop_gradient(x); },
+                {2, 3}),
+      {4, 6});
 }
 
 }  // namespace

@@ -47,12 +47,12 @@ std::vector<double> special_values(DType t, bool few) {
                              : std::numeric_limits<float>::min();
   const double denormal = wide ? std::numeric_limits<double>::denorm_min()
                                : std::numeric_limits<float>::denorm_min();
-  std::vector<double> out{0, -0.0, 1,  -1, inf, -inf, std::nan(""),
+  std::vector<double> out{0, -0.0, 1,       -1,      inf, -inf, std::nan(""),
                           2, -2.5, largest, denormal};
   if (few) return out;
-  for (const double x : {-largest, normal, -normal, -denormal, 3 * denormal,
-                         0.5, -0.5, 1.5, -1.5, 2.5, -3.0, 10.0, -10.0, 0x1p23,
-                         -0x1p23, 0x1p52})
+  for (const double x :
+       {-largest, normal, -normal, -denormal, 3 * denormal, 0.5, -0.5, 1.5,
+        -1.5, 2.5, -3.0, 10.0, -10.0, 0x1p23, -0x1p23, 0x1p52})
     out.push_back(x);
   return out;
 }
@@ -80,8 +80,8 @@ TEST_P(SpecialElements, FollowTheReference) {
       std::string where;
       for (const auto& o : operands)
         where += " " + ::testing::PrintToString(o[i]);
-      EXPECT_TRUE(agrees(c, slice(y, 0, {at, at + 1, 1}),
-                         {{1}, {want.data[i]}}))
+      EXPECT_TRUE(
+          agrees(c, slice(y, 0, {at, at + 1, 1}), {{1}, {want.data[i]}}))
           << "at" << where;
     }
   }

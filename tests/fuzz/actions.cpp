@@ -57,18 +57,20 @@ void add_scheduling(std::vector<Operation>& out) {
              }).join();
              if (error) std::rethrow_exception(error);
            });
-  on_value(out, "(use elsewhere)", 6,
-           [](const T& t) { return is_floating(t.dtype()); },
-           [](Machine& m, const Step&, const T& x) {
-             if (m.schedules()) materialize(x * 2.0 + 1.0);
-           });
-  on_value(out, "(use elsewhere without grad)", 3,
-           [](const T& t) { return is_floating(t.dtype()); },
-           [](Machine& m, const Step&, const T& x) {
-             if (!m.schedules()) return;
-             const NoGrad off;
-             materialize(exp(x * 0.01));
-           });
+  on_value(
+      out, "(use elsewhere)", 6,
+      [](const T& t) { return is_floating(t.dtype()); },
+      [](Machine& m, const Step&, const T& x) {
+        if (m.schedules()) materialize(x * 2.0 + 1.0);
+      });
+  on_value(
+      out, "(use elsewhere without grad)", 3,
+      [](const T& t) { return is_floating(t.dtype()); },
+      [](Machine& m, const Step&, const T& x) {
+        if (!m.schedules()) return;
+        const NoGrad off;
+        materialize(exp(x * 0.01));
+      });
   out.push_back({"(materialize many)", 5,
                  [](Sketch& k, Step& s) {
                    for (int i = 0; i < 3; ++i) {
@@ -88,8 +90,7 @@ void add_scheduling(std::vector<Operation>& out) {
 
 void add_modes(std::vector<Operation>& out) {
   const auto scope = [&](const char* name, bool enabled) {
-    out.push_back({name, 2,
-                   [](Sketch& k, Step&) { return k.scopes() < 3; },
+    out.push_back({name, 2, [](Sketch& k, Step&) { return k.scopes() < 3; },
                    [enabled](Machine& m, const Step&) {
                      m.enter_scope(enabled);
                      return T();
@@ -97,8 +98,7 @@ void add_modes(std::vector<Operation>& out) {
   };
   scope("{ no_grad", false);
   scope("{ enable_grad", true);
-  out.push_back({"}", 12,
-                 [](Sketch& k, Step&) { return k.scopes() > 0; },
+  out.push_back({"}", 12, [](Sketch& k, Step&) { return k.scopes() > 0; },
                  [](Machine& m, const Step&) {
                    m.leave_scope();
                    return T();
@@ -130,19 +130,20 @@ void add_modes(std::vector<Operation>& out) {
 
 // A gradient inside of the program.
 void add_levels(std::vector<Operation>& out) {
-  out.push_back({"inner gradient", 4,
-                 [](Sketch& k, Step& s) {
-                   const int a = k.pick(tracked);
-                   const int b = a < 0 ? a : k.pick_fitting(a, true);
-                   s.in = {a, b};
-                   return b >= 0;
-                 },
-                 [](Machine& m, const Step& s) {
-                   const T& w = operand(m, s, 1);
-                   return gradient(
-                       [&](const T& x) { return sum(sin(x) * w + x * x * 0.5); },
-                       operand(m, s, 0));
-                 }});
+  out.push_back(
+      {"inner gradient", 4,
+       [](Sketch& k, Step& s) {
+         const int a = k.pick(tracked);
+         const int b = a < 0 ? a : k.pick_fitting(a, true);
+         s.in = {a, b};
+         return b >= 0;
+       },
+       [](Machine& m, const Step& s) {
+         const T& w = operand(m, s, 1);
+         return gradient(
+             [&](const T& x) { return sum(sin(x) * w + x * x * 0.5); },
+             operand(m, s, 0));
+       }});
 }
 
 // A question that may come too late: then it is an error, not a wrong answer.
@@ -165,14 +166,15 @@ void add_watching(std::vector<Operation>& out) {
       });
     });
   });
-  on_value(out, "retain_grad", 3,
-           [](const T& t) { return tracked(t) && !t.is_leaf(); },
-           [](Machine& m, const Step& s, const T& x) {
-             ask(m, [&] {
-               x.retain_grad();
-               m.retained.push_back(s.in[0]);
-             });
-           });
+  on_value(
+      out, "retain_grad", 3,
+      [](const T& t) { return tracked(t) && !t.is_leaf(); },
+      [](Machine& m, const Step& s, const T& x) {
+        ask(m, [&] {
+          x.retain_grad();
+          m.retained.push_back(s.in[0]);
+        });
+      });
   // Of the value just made: never too late.
   out.push_back({"hook that halves", 3,
                  [](Sketch& k, Step& s) {
@@ -181,20 +183,24 @@ void add_watching(std::vector<Operation>& out) {
                    return last.defined() && tracked(last) && !last.is_leaf();
                  },
                  [](Machine& m, const Step& s) {
+                   if (!m.hooks_change) return T();
                    ask(m, [&] {
                      operand(m, s, 0).hook([](const T& g) { return g * 0.5; });
                    });
                    return T();
                  }});
-  on_value(out, "backward", 1, tracked, [](Machine& m, const Step& s, const T& x) {
-    if (m.inside_transform) return;
-    try {
-      backward(mean(cast(x, DType::float64)), {},
-               {.retain_graph = s.n[0] % 2 == 0});
-    } catch (const GraphError&) {
-      m.note("error");
-    }
-  });
+  on_value(out, "backward", 1, tracked,
+           [](Machine& m, const Step& s, const T& x) {
+             if (m.inside_transform) return;
+             const bool retained = s.n[0] % 2 == 0;
+             m.gave_up = m.gave_up || !retained;
+             try {
+               backward(mean(cast(x, DType::float64)), {},
+                        {.retain_graph = retained});
+             } catch (const GraphError&) {
+               m.note("error");
+             }
+           });
 }
 
 void add_writers(std::vector<Operation>& out) {

@@ -40,11 +40,15 @@ const std::vector<Operation>& operations() {
 
 bool is_smooth(const Operation& op) {
   constexpr const char* names[] = {
-      "add",    "sub",  "mul",     "sin",    "exp",       "tanh",
-      "square", "neg",  "sigmoid", "sum",    "mean",      "matmul",
-      "stack",  "cat",  "flip",    "slice",  "transpose", "times scalar",
-      "softmax", "stop_gradient",  "copy of the handle"};
-  return op.name[0] == '(' || std::ranges::find(names, op.name) != std::end(names);
+      "add",     "sub",           "mul",
+      "sin",     "exp",           "tanh",
+      "square",  "neg",           "sigmoid",
+      "sum",     "mean",          "matmul",
+      "stack",   "cat",           "flip",
+      "slice",   "transpose",     "times scalar",
+      "softmax", "stop_gradient", "copy of the handle"};
+  return op.name[0] == '(' ||
+         std::ranges::find(names, op.name) != std::end(names);
 }
 
 void Machine::enter_scope(bool enabled) {
@@ -119,7 +123,8 @@ int Sketch::pick_fitting(const Shape& shape, bool floating) {
     if (is_floating(t.dtype()) != floating) return false;
     const int rank = std::min(shape.rank(), t.rank());
     for (int d = 1; d <= rank; ++d) {
-      const std::int64_t a = shape[shape.rank() - d], b = t.shape()[t.rank() - d];
+      const std::int64_t a = shape[shape.rank() - d],
+                         b = t.shape()[t.rank() - d];
       if (a != b && a != 1 && b != 1) return false;
     }
     return broadcast(shape, t.shape(), "fuzz").numel() <= 6000;
@@ -191,8 +196,8 @@ Program generate(std::uint64_t seed) {
   program.seed = seed;
   program.tame = random.chance(0.85);
   program.read_first = random.chance(0.5);
-  program.ending = static_cast<Ending>(
-      random.chance(0.4) ? 0 : random.below(5));
+  program.ending =
+      static_cast<Ending>(random.chance(0.4) ? 0 : random.below(5));
 
   manual_seed(seed);
   Machine machine(false);
@@ -210,7 +215,8 @@ Program generate(std::uint64_t seed) {
     if (!operation.propose(sketch, step)) return;
     step.rounded = operation.name == "inner gradient";
     for (const int i : step.in)
-      step.rounded = step.rounded || sketch.rounded[static_cast<std::size_t>(i)];
+      step.rounded =
+          step.rounded || sketch.rounded[static_cast<std::size_t>(i)];
     const GeneratorState before = generator_state();
     try {
       machine.run(step);
@@ -244,8 +250,8 @@ std::string to_string(const Program& program) {
   constexpr const char* endings[] = {"backward", "two losses", "retained",
                                      "transform", "second order"};
   std::string text = "program " + std::to_string(program.seed) +
-                     (program.tame ? "" : ", wild") + ", ending: " +
-                     endings[static_cast<int>(program.ending)] +
+                     (program.tame ? "" : ", wild") +
+                     ", ending: " + endings[static_cast<int>(program.ending)] +
                      (program.read_first ? ", values read first\n" : "\n");
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
     const Step& s = program.steps[i];

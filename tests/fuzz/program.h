@@ -57,11 +57,11 @@ struct Step {
 
 // How a program ends in gradients.
 enum class Ending {
-  backward,           // into the leaves
-  two_losses,         // over one trunk, neither retained
-  retained,           // backward twice with retain_graph, then once too often
-  transform,          // gradient() of the whole program
-  second_order,       // gradient() of the gradient
+  backward,      // into the leaves
+  two_losses,    // over one trunk, neither retained
+  retained,      // backward twice with retain_graph, then once too often
+  transform,     // gradient() of the whole program
+  second_order,  // gradient() of the gradient
 };
 
 struct Program {
@@ -70,14 +70,15 @@ struct Program {
   // Losses: weighted means of values.
   std::vector<std::pair<int, double>> loss, other_loss;
   Ending ending = Ending::backward;
-  bool read_first = false;  // values are read before the gradients are asked for
-  bool tame = true;         // all numbers stay small, so gradients are compared
+  bool read_first =
+      false;         // values are read before the gradients are asked for
+  bool tame = true;  // all numbers stay small, so gradients are compared
 };
 
 // What a machine saw on the way.
 struct Seen {
   int step;
-  std::string what;      // "hook", "kept", "refused", "error"
+  std::string what;  // "hook", "kept", "refused", "error"
   std::vector<double> numbers;
 };
 
@@ -98,8 +99,13 @@ class Machine {
   bool schedules() const { return schedules_; }
   // Whether the program is the body of gradient().
   bool inside_transform = false;
+  // Whether hooks may change cotangents. Not where a gradient is
+  // differentiated: then totals would depend on whether pullbacks read inputs
+  // or outputs.
+  bool hooks_change = true;
   std::vector<TrackedTensor> values;
   std::vector<Seen> seen;
+  bool gave_up = false;  // a step reversed a part of the tape, and gave it up
   std::vector<int> retained;  // values whose gradient is kept
   // The number of the running step.
   int current() const { return static_cast<int>(values.size()); }

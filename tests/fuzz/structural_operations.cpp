@@ -10,7 +10,9 @@ namespace {
 using T = TrackedTensor;
 using Apply = std::function<T(Machine&, const Step&)>;
 
-bool has_elements(const T& t) { return is_floating(t.dtype()) && t.numel() > 0; }
+bool has_elements(const T& t) {
+  return is_floating(t.dtype()) && t.numel() > 0;
+}
 bool has_axes(const T& t) { return has_elements(t) && t.rank() > 0; }
 
 // Of one floating operand with an axis; n[0] is an axis of it.
@@ -74,18 +76,21 @@ void add_reductions(std::vector<Operation>& out) {
             [](const T& x, Axes a, B k) { return sum(x, a, k); });
   reduction(out, "mean", 6,
             [](const T& x, Axes a, B k) { return mean(x, a, k); });
-  reduction(out, "prod", 3,
-            [](const T& x, Axes a, B k) { return prod(x, a, k); }, -3, 3);
+  reduction(
+      out, "prod", 3, [](const T& x, Axes a, B k) { return prod(x, a, k); }, -3,
+      3);
   reduction(out, "max", 4,
             [](const T& x, Axes a, B k) { return max(x, a, k); });
   reduction(out, "min", 3,
             [](const T& x, Axes a, B k) { return min(x, a, k); });
   reduction(out, "var", 3,
             [](const T& x, Axes a, B k) { return var(x, a, k, 0); });
-  reduction(out, "norm", 3,
-            [](const T& x, Axes a, B k) { return norm(x, a, k); }, 0.05, 100);
-  reduction(out, "norm 3", 2,
-            [](const T& x, Axes a, B k) { return norm(x, a, k, 3); }, 0.05, 20);
+  reduction(
+      out, "norm", 3, [](const T& x, Axes a, B k) { return norm(x, a, k); },
+      0.05, 100);
+  reduction(
+      out, "norm 3", 2,
+      [](const T& x, Axes a, B k) { return norm(x, a, k, 3); }, 0.05, 20);
   reduction(out, "logsumexp", 4,
             [](const T& x, Axes a, B k) { return logsumexp(x, a, k); });
   reduction(out, "any", 1,
@@ -98,67 +103,73 @@ void add_reductions(std::vector<Operation>& out) {
 }
 
 void add_views(std::vector<Operation>& out) {
-  along_axis(out, "transpose", 4,
-             [](Sketch& k, Step& s) {
-               s.n[1] = k.random.below(k[s.in[0]].rank());
-               return true;
-             },
-             [](Machine& m, const Step& s) {
-               return transpose(operand(m, s, 0), axis_of(s),
-                                static_cast<int>(s.n[1]));
-             });
-  along_axis(out, "slice", 6,
-             [](Sketch& k, Step& s) {
-               constexpr std::int64_t steps[] = {1, 1, 2, -1, -2};
-               s.n[1] = steps[k.random.below(5)];
-               s.n[2] = k.random.below(2);
-               return true;
-             },
-             [](Machine& m, const Step& s) {
-               Slice part{.start = {}, .stop = {}, .step = s.n[1]};
-               if (s.n[2] != 0) part.start = s.n[1] > 0 ? 1 : -2;
-               return slice(operand(m, s, 0), axis_of(s), part);
-             });
-  along_axis(out, "select", 4,
-             [](Sketch& k, Step& s) {
-               s.n[1] = k.random.below(k[s.in[0]].shape()[axis_of(s)]);
-               return true;
-             },
-             [](Machine& m, const Step& s) {
-               return select(operand(m, s, 0), axis_of(s), s.n[1]);
-             });
+  along_axis(
+      out, "transpose", 4,
+      [](Sketch& k, Step& s) {
+        s.n[1] = k.random.below(k[s.in[0]].rank());
+        return true;
+      },
+      [](Machine& m, const Step& s) {
+        return transpose(operand(m, s, 0), axis_of(s),
+                         static_cast<int>(s.n[1]));
+      });
+  along_axis(
+      out, "slice", 6,
+      [](Sketch& k, Step& s) {
+        constexpr std::int64_t steps[] = {1, 1, 2, -1, -2};
+        s.n[1] = steps[k.random.below(5)];
+        s.n[2] = k.random.below(2);
+        return true;
+      },
+      [](Machine& m, const Step& s) {
+        Slice part{.start = {}, .stop = {}, .step = s.n[1]};
+        if (s.n[2] != 0) part.start = s.n[1] > 0 ? 1 : -2;
+        return slice(operand(m, s, 0), axis_of(s), part);
+      });
+  along_axis(
+      out, "select", 4,
+      [](Sketch& k, Step& s) {
+        s.n[1] = k.random.below(k[s.in[0]].shape()[axis_of(s)]);
+        return true;
+      },
+      [](Machine& m, const Step& s) {
+        return select(operand(m, s, 0), axis_of(s), s.n[1]);
+      });
   along_axis(out, "flip", 2, nullptr, [](Machine& m, const Step& s) {
     return flip(operand(m, s, 0), axis_of(s));
   });
   along_axis(out, "flatten", 3, nullptr, [](Machine& m, const Step& s) {
     return reshape(operand(m, s, 0), {-1});
   });
-  along_axis(out, "unsqueeze", 3,
-             [](Sketch& k, Step& s) { return k[s.in[0]].rank() < 4; },
-             [](Machine& m, const Step& s) {
-               return unsqueeze(operand(m, s, 0), axis_of(s));
-             });
+  along_axis(
+      out, "unsqueeze", 3,
+      [](Sketch& k, Step& s) { return k[s.in[0]].rank() < 4; },
+      [](Machine& m, const Step& s) {
+        return unsqueeze(operand(m, s, 0), axis_of(s));
+      });
   along_axis(out, "squeeze", 2, nullptr, [](Machine& m, const Step& s) {
     return squeeze(operand(m, s, 0));
   });
-  along_axis(out, "expand", 3,
-             [](Sketch& k, Step& s) {
-               s.n[1] = 1 + k.random.below(3);
-               return k[s.in[0]].rank() < 4 && k[s.in[0]].numel() < 2000;
-             },
-             [](Machine& m, const Step& s) {
-               Shape shape = operand(m, s, 0).shape();
-               shape.insert(0, s.n[1]);
-               return expand(operand(m, s, 0), shape);
-             });
-  along_axis(out, "swap ends", 2,
-             [](Sketch& k, Step& s) { return k[s.in[0]].rank() >= 2; },
-             [](Machine& m, const Step& s) {
-               std::vector<int> order(
-                   static_cast<std::size_t>(operand(m, s, 0).rank()));
-               std::iota(order.rbegin(), order.rend(), 0);
-               return permute(operand(m, s, 0), order);
-             });
+  along_axis(
+      out, "expand", 3,
+      [](Sketch& k, Step& s) {
+        s.n[1] = 1 + k.random.below(3);
+        return k[s.in[0]].rank() < 4 && k[s.in[0]].numel() < 2000;
+      },
+      [](Machine& m, const Step& s) {
+        Shape shape = operand(m, s, 0).shape();
+        shape.insert(0, s.n[1]);
+        return expand(operand(m, s, 0), shape);
+      });
+  along_axis(
+      out, "swap ends", 2,
+      [](Sketch& k, Step& s) { return k[s.in[0]].rank() >= 2; },
+      [](Machine& m, const Step& s) {
+        std::vector<int> order(
+            static_cast<std::size_t>(operand(m, s, 0).rank()));
+        std::iota(order.rbegin(), order.rend(), 0);
+        return permute(operand(m, s, 0), order);
+      });
 }
 
 // Pieces of one shape, or of any.
@@ -187,35 +198,36 @@ void add_joins(std::vector<Operation>& out) {
   along_axis(out, "pad", 2, nullptr, [](Machine& m, const Step& s) {
     return pad(operand(m, s, 0), {{1, 2}}, 0.5);
   });
-  along_axis(out, "tril", 2,
-             [](Sketch& k, Step& s) { return k[s.in[0]].rank() >= 2; },
-             [](Machine& m, const Step& s) { return tril(operand(m, s, 0)); });
+  along_axis(
+      out, "tril", 2, [](Sketch& k, Step& s) { return k[s.in[0]].rank() >= 2; },
+      [](Machine& m, const Step& s) { return tril(operand(m, s, 0)); });
 }
 
 void add_products(std::vector<Operation>& out) {
-  along_axis(out, "matmul", 12,
-             [](Sketch& k, Step& s) {
-               const Shape a = k[s.in[0]].shape();
-               const std::int64_t inner = a[a.rank() - 1];
-               const int b = k.pick([&](const T& t) {
-                 if (!has_axes(t) || t.rank() > 2 || a.rank() > 3) return false;
-                 return t.shape()[t.rank() == 1 ? 0 : t.rank() - 2] == inner;
-               });
-               s.in.push_back(b);
-               return b >= 0 && k.within(b, -20, 20) &&
-                      k.within(s.in[0], -20, 20);
-             },
-             [](Machine& m, const Step& s) {
-               return matmul(operand(m, s, 0), operand(m, s, 1));
-             });
-  along_axis(out, "matmul with itself", 3,
-             [](Sketch& k, Step& s) {
-               return k[s.in[0]].rank() == 2 && k.within(s.in[0], -20, 20);
-             },
-             [](Machine& m, const Step& s) {
-               const T& x = operand(m, s, 0);
-               return matmul(x, transpose(x));
-             });
+  along_axis(
+      out, "matmul", 12,
+      [](Sketch& k, Step& s) {
+        const Shape a = k[s.in[0]].shape();
+        const std::int64_t inner = a[a.rank() - 1];
+        const int b = k.pick([&](const T& t) {
+          if (!has_axes(t) || t.rank() > 2 || a.rank() > 3) return false;
+          return t.shape()[t.rank() == 1 ? 0 : t.rank() - 2] == inner;
+        });
+        s.in.push_back(b);
+        return b >= 0 && k.within(b, -20, 20) && k.within(s.in[0], -20, 20);
+      },
+      [](Machine& m, const Step& s) {
+        return matmul(operand(m, s, 0), operand(m, s, 1));
+      });
+  along_axis(
+      out, "matmul with itself", 3,
+      [](Sketch& k, Step& s) {
+        return k[s.in[0]].rank() == 2 && k.within(s.in[0], -20, 20);
+      },
+      [](Machine& m, const Step& s) {
+        const T& x = operand(m, s, 0);
+        return matmul(x, transpose(x));
+      });
 }
 
 // s.n[1] seeds indices along the axis.
@@ -248,18 +260,19 @@ void add_indexing(std::vector<Operation>& out) {
     const T rows = index_select(x, axis_of(s), indices(s, n, 2));
     return index_put(x, axis_of(s), indices(s, n, 2), rows + 1.0);
   });
-  along_axis(out, "cross_entropy", 4,
-             [](Sketch& k, Step& s) {
-               s.n[1] = k.random.below(1000);
-               s.n[2] = k.random.below(3);
-               return k[s.in[0]].rank() == 2;
-             },
-             [](Machine& m, const Step& s) {
-               const T& x = operand(m, s, 0);
-               const T at = indices(s, x.shape()[1], x.shape()[0]);
-               return cross_entropy(x, where(at < 0, at + x.shape()[1], at),
-                                    static_cast<LossReduction>(s.n[2]));
-             });
+  along_axis(
+      out, "cross_entropy", 4,
+      [](Sketch& k, Step& s) {
+        s.n[1] = k.random.below(1000);
+        s.n[2] = k.random.below(3);
+        return k[s.in[0]].rank() == 2;
+      },
+      [](Machine& m, const Step& s) {
+        const T& x = operand(m, s, 0);
+        const T at = indices(s, x.shape()[1], x.shape()[0]);
+        return cross_entropy(x, where(at < 0, at + x.shape()[1], at),
+                             static_cast<LossReduction>(s.n[2]));
+      });
 }
 
 void add_rows(std::vector<Operation>& out) {
@@ -270,20 +283,21 @@ void add_rows(std::vector<Operation>& out) {
     return log_softmax(operand(m, s, 0), axis_of(s));
   });
   // A large eps: rows of nearly equal elements are ill-conditioned.
-  along_axis(out, "layer_norm", 4,
-             [](Sketch& k, Step& s) {
-               const Shape shape = k[s.in[0]].shape();
-               const int w = k.pick([&](const T& t) {
-                 return has_elements(t) && t.rank() == 1 &&
-                        t.shape()[0] == shape[shape.rank() - 1];
-               });
-               if (w >= 0) s.in.push_back(w);
-               return true;
-             },
-             [](Machine& m, const Step& s) {
-               const T weight = s.in.size() > 1 ? operand(m, s, 1) : T();
-               return layer_norm(operand(m, s, 0), weight, {}, 0.1);
-             });
+  along_axis(
+      out, "layer_norm", 4,
+      [](Sketch& k, Step& s) {
+        const Shape shape = k[s.in[0]].shape();
+        const int w = k.pick([&](const T& t) {
+          return has_elements(t) && t.rank() == 1 &&
+                 t.shape()[0] == shape[shape.rank() - 1];
+        });
+        if (w >= 0) s.in.push_back(w);
+        return true;
+      },
+      [](Machine& m, const Step& s) {
+        const T weight = s.in.size() > 1 ? operand(m, s, 1) : T();
+        return layer_norm(operand(m, s, 0), weight, {}, 0.1);
+      });
 }
 
 Shape random_shape(Sketch& k) {

@@ -42,7 +42,8 @@ template <class T>
   requires std::is_arithmetic_v<T>
 TrackedTensor tensor(std::initializer_list<T> values,
                      Device device = default_device()) {
-  std::vector<std::conditional_t<std::is_same_v<T, bool>, char, T>> v(values.begin(), values.end());
+  std::vector<std::conditional_t<std::is_same_v<T, bool>, char, T>> v(
+      values.begin(), values.end());
   return Tensor::from_host_bytes(v.data(), v.size(), dtype_of<T>,
                                  {static_cast<std::int64_t>(v.size())}, device);
 }

@@ -11,7 +11,7 @@ namespace jacquard {
 
 // complex64 and complex128 are not there yet.
 enum class DType : std::uint8_t {
-  bool_,     // one byte, 0 or 1
+  bool_,  // one byte, 0 or 1
   int32,
   int64,
   float16,   // IEEE binary16, computed in float32

@@ -124,10 +124,7 @@ auto run_level(Level& level, F&& f, const std::tuple<Args...>& args) {
     return enter_all(level, a, argument++, entered);
   };
   auto inside = std::apply(
-      [&](const auto&... a) {
-        return std::tuple<Args...>{enter(a)...};
-      },
-      args);
+      [&](const auto&... a) { return std::tuple<Args...>{enter(a)...}; }, args);
   auto y = std::apply(std::forward<F>(f), inside);
   level.close();
   return y;
@@ -173,8 +170,8 @@ auto pullback(F&& f, const Args&... args) {
   auto level = std::make_unique<detail::Level>(false, CallSite::current());
   std::tuple<Args...> all{args...};
   TrackedTensor y = detail::run_level(*level, std::forward<F>(f), all);
-  return std::pair(y, Pullback<TrackedTensor, Args...>(std::move(level), y,
-                                                       std::move(all)));
+  return std::pair(
+      y, Pullback<TrackedTensor, Args...>(std::move(level), y, std::move(all)));
 }
 
 }  // namespace jacquard

@@ -7,7 +7,8 @@
 
 namespace jacquard {
 
-// Rows of x along `axis`: x[…, index, …]; the axis is replaced by index's shape.
+// Rows of x along `axis`: x[…, index, …]; the axis is replaced by index's
+// shape.
 JACQUARD_API TrackedTensor index_select(Operand x, int axis, Operand index);
 // out[i][j] = x[index[i][j]][j] for axis 0: as PyTorch's gather, index of x's
 // rank, extents ≤ x's except along `axis`.

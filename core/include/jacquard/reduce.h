@@ -14,10 +14,9 @@ namespace jacquard {
 
 class Axes {
  public:
-  Axes() = default;                                       // all
-  Axes(int axis) : axes_{axis}, all_(false) {}            // NOLINT
-  Axes(std::initializer_list<int> axes)
-      : axes_(axes), all_(axes.size() == 0) {}
+  Axes() = default;                             // all
+  Axes(int axis) : axes_{axis}, all_(false) {}  // NOLINT
+  Axes(std::initializer_list<int> axes) : axes_(axes), all_(axes.size() == 0) {}
   bool all() const { return all_; }
   const std::vector<int>& list() const { return axes_; }
 
@@ -27,7 +26,8 @@ class Axes {
 };
 
 // Integers and bools sum and multiply to int64.
-JACQUARD_API TrackedTensor sum(Operand x, Axes axes = {}, bool keepdims = false);
+JACQUARD_API TrackedTensor sum(Operand x, Axes axes = {},
+                               bool keepdims = false);
 // Of bool and integers: in the default dtype. Empty: NaN.
 JACQUARD_API TrackedTensor mean(Operand x, Axes axes = {},
                                 bool keepdims = false);
@@ -35,16 +35,20 @@ JACQUARD_API TrackedTensor mean(Operand x, Axes axes = {},
 JACQUARD_API TrackedTensor prod(Operand x, Axes axes = {},
                                 bool keepdims = false);
 // NaN if there is one. The gradient is shared evenly among ties.
-JACQUARD_API TrackedTensor max(Operand x, Axes axes = {}, bool keepdims = false);
-JACQUARD_API TrackedTensor min(Operand x, Axes axes = {}, bool keepdims = false);
+JACQUARD_API TrackedTensor max(Operand x, Axes axes = {},
+                               bool keepdims = false);
+JACQUARD_API TrackedTensor min(Operand x, Axes axes = {},
+                               bool keepdims = false);
 // int64, the first of equals; NaN wins. No axis: of the flattened array.
 JACQUARD_API TrackedTensor argmax(Operand x);
 JACQUARD_API TrackedTensor argmax(Operand x, int axis, bool keepdims = false);
 JACQUARD_API TrackedTensor argmin(Operand x);
 JACQUARD_API TrackedTensor argmin(Operand x, int axis, bool keepdims = false);
 // bool; operands are compared with 0.
-JACQUARD_API TrackedTensor any(Operand x, Axes axes = {}, bool keepdims = false);
-JACQUARD_API TrackedTensor all(Operand x, Axes axes = {}, bool keepdims = false);
+JACQUARD_API TrackedTensor any(Operand x, Axes axes = {},
+                               bool keepdims = false);
+JACQUARD_API TrackedTensor all(Operand x, Axes axes = {},
+                               bool keepdims = false);
 // Σ(x − mean)² / (n − correction).
 JACQUARD_API TrackedTensor var(Operand x, Axes axes = {}, bool keepdims = false,
                                double correction = 1);

@@ -14,9 +14,9 @@ enum class LossReduction { none, mean, sum };
 // −log softmax(logits)[target] of each row. logits: floating [N, C] (or [C]);
 // target: int64 or int32 [N] (or []), in [0, C) (IndexError). Neither
 // probabilities nor log-probabilities are ever stored.
-JACQUARD_API TrackedTensor cross_entropy(
-    Operand logits, Operand target,
-    LossReduction reduction = LossReduction::mean);
+JACQUARD_API TrackedTensor
+cross_entropy(Operand logits, Operand target,
+              LossReduction reduction = LossReduction::mean);
 
 // (x − mean) / √(var + eps) over the last axis, times weight plus bias where
 // they are defined (shape: the last extent). var is biased.

@@ -20,7 +20,7 @@ JACQUARD_API TrackedTensor permute(Operand x, std::vector<int> axes);
 JACQUARD_API TrackedTensor transpose(Operand x, int a = -2, int b = -1);
 // Broadcast to `shape`; −1 keeps an extent.
 JACQUARD_API TrackedTensor expand(Operand x, const Shape& shape);
-JACQUARD_API TrackedTensor squeeze(Operand x);           // all extents of 1
+JACQUARD_API TrackedTensor squeeze(Operand x);            // all extents of 1
 JACQUARD_API TrackedTensor squeeze(Operand x, int axis);  // ShapeError if not 1
 JACQUARD_API TrackedTensor unsqueeze(Operand x, int axis);
 
@@ -47,10 +47,11 @@ JACQUARD_API std::vector<TrackedTensor> split(
     const TrackedTensor& x, std::int64_t size, int axis = 0,
     CallSite site = CallSite::current());
 // `value` before and after each axis; {before, after} for the last axes.
-JACQUARD_API TrackedTensor pad(
-    Operand x, const std::vector<std::pair<std::int64_t, std::int64_t>>& widths,
+JACQUARD_API TrackedTensor
+pad(Operand x, const std::vector<std::pair<std::int64_t, std::int64_t>>& widths,
     double value = 0);
-// x with the part under the slices replaced by v (broadcast to it): a new value.
+// x with the part under the slices replaced by v (broadcast to it): a new
+// value.
 JACQUARD_API TrackedTensor slice_put(Operand x,
                                      const std::vector<Slice>& slices,
                                      Operand v);
