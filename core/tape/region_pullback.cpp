@@ -136,36 +136,51 @@ std::uint64_t RegionPullback::pass_on(PullbackContext& context,
   return left;
 }
 
-void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
-  Shape space = space_;
+std::vector<backend::Binding> RegionPullback::bind_sources(
+    const Reverse& reverse, const Tensor& cotangent) const {
   std::vector<backend::Binding> leaves;
-  const Tensor cotangent =
-      force(context.cotangent(), "backward").reshape(result_over_space_);
   for (int source : reverse.sources) {
     if (source <= Reverse::kCotangent) {
-      leaves.push_back(bind(cotangent, space));
+      leaves.push_back(bind(cotangent, space_));
       continue;
     }
     const SavedLeaf& s = saved_of(source);
     leaves.push_back(s.saved.tensor.defined()
-                         ? bind(s.saved.tensor, space)
+                         ? bind(s.saved.tensor, space_)
                          : bind_virtual(s.own_shape,
                                         program_->leaves()[source].dtype,
-                                        space));
+                                        space_));
   }
+  return leaves;
+}
+
+namespace {
+
+// The space without the axes that no leaf varies over.
+Shape varied_space(std::span<const backend::Binding> leaves, Shape space) {
+  for (int d = 0; d < space.rank(); ++d) {
+    bool varies = false;
+    for (const auto& b : leaves) varies = varies || b.strides[d] != 0;
+    if (!varies && space[d] > 1) space[d] = 1;
+  }
+  return space;
+}
+
+}  // namespace
+
+void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
+  const Tensor cotangent =
+      force(context.cotangent(), "backward").reshape(result_over_space_);
+  const std::vector<backend::Binding> leaves = bind_sources(reverse, cotangent);
   std::uint64_t sums = 0;
   std::vector<Shape> shapes;
   for (std::size_t j = 0; j < reverse.wanted.size(); ++j) {
     shapes.push_back(context.shape_of(edge_of(reverse.wanted[j])));
     if (reduced(shapes[j])) sums |= std::uint64_t{1} << j;
   }
-  // Axes that no leaf varies over are computed once and expanded.
-  if (sums == 0 && !program_->has_row_ops())
-    for (int d = 0; d < space.rank(); ++d) {
-      bool varies = false;
-      for (const auto& b : leaves) varies = varies || b.strides[d] != 0;
-      if (!varies && space[d] > 1) space[d] = 1;
-    }
+  // What is the same along an axis is computed once and expanded.
+  const bool may_shrink = sums == 0 && !program_->has_row_ops();
+  const Shape space = may_shrink ? varied_space(leaves, space_) : space_;
   const bool shrunk = !(space == space_);
   std::vector<backend::OutputBinding> outputs;
   std::vector<Tensor> results(reverse.wanted.size());

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/backend/backend.h"
 #include "core/pointwise/program.h"
 #include "core/tape/node.h"
 #include "core/tape/record.h"
@@ -48,6 +49,8 @@ class RegionPullback final : public PullbackBase {
   std::vector<Equal> equal_ones(const PullbackContext& context,
                                 const Reverse& reverse,
                                 std::uint64_t& wanted) const;
+  std::vector<backend::Binding> bind_sources(const Reverse& reverse,
+                                             const Tensor& cotangent) const;
   void launch(PullbackContext& context, const Reverse& reverse);
   // As tracked (or pending) values.
   void instantiate(PullbackContext& context, const Reverse& reverse);

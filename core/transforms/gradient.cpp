@@ -125,16 +125,18 @@ struct Level::State {
   std::vector<Entered> entered;
   std::vector<NodePtr> order;  // one for each enter()
   bool recording = false;
+  bool allow_unused = false;
   bool open = true;
   bool grad_before = true;
   CallSite site;
 };
 
-Level::Level(bool create_graph, CallSite site)
+Level::Level(GradientOptions options, CallSite site)
     : state_(std::make_unique<State>()) {
   state_->site = site;
   state_->recording =
-      tape::grad_enabled() && (create_graph || tape::level_depth() > 0);
+      tape::grad_enabled() && (options.create_graph || tape::level_depth() > 0);
+  state_->allow_unused = options.allow_unused;
   tape::change_level_depth(1);
   state_->grad_before = tape::set_grad_enabled(true);
 }
@@ -175,22 +177,25 @@ std::vector<TrackedTensor> Level::walk(const TrackedTensor& y,
                                        const TrackedTensor& seed, bool retain) {
   ValuePtr v = tape::snapshot(y, "gradient");
   tape::force(*v);
-  const auto unused = [] {
-    return GraphError(
+  std::vector<Walk::Result> results;
+  if (v->node() && !state_->order.empty()) {
+    Node& root = *v->node();
+    const TrackedTensor start = seed_for(root, seed, "gradient", state_->site);
+    Walk walk(root, state_->order, {state_->recording, retain, "gradient"});
+    if (walk.reaches_target()) {
+      walk.run(start);
+      keep_gradients(walk.retained);
+      results = std::move(walk.results);
+    }
+  }
+  if (results.empty() && !state_->allow_unused)
+    throw GraphError(
         "gradient: the result depends on none of the arguments; did the "
         "function use a captured copy instead of its parameter?");
-  };
-  if (!v->node() || state_->order.empty()) throw unused();
-  Node& root = *v->node();
-  const TrackedTensor start = seed_for(root, seed, "gradient", state_->site);
-  Walk walk(root, state_->order, {state_->recording, retain, "gradient"});
-  if (!walk.reaches_target()) throw unused();
-  walk.run(start);
-  keep_gradients(walk.retained);
   std::vector<TrackedTensor> grads;
   for (const NodePtr& target : state_->order) {
     TrackedTensor g;
-    for (const auto& [node, cotangent] : walk.results)
+    for (const auto& [node, cotangent] : results)
       if (node == target) g = cotangent;
     grads.push_back(g.defined() ? std::move(g) : structural_zero(*target));
   }

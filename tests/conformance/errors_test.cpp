@@ -73,7 +73,7 @@ std::vector<Misuse> elementwise() {
        "ShapeError",
        {"pow", "[2]", "[3]"}},
       {"lt shapes",
-       [] { f32({2}) < f32({3}); },
+       [] { (void)(f32({2}) < f32({3})); },
        "ShapeError",
        {"lt", "[2]", "[3]"}},
       {"where shapes",

@@ -1,6 +1,5 @@
 // Functions of one operand.
 #include <cmath>
-#include <limits>
 
 #include "tests/conformance/op_case.h"
 #include "tests/conformance/reference_math.h"
@@ -10,9 +9,6 @@ namespace {
 
 using Function = TrackedTensor (*)(Operand);
 using Scalar = double (*)(double);
-
-constexpr double kPi = 3.14159265358979323846;
-constexpr double kInf = std::numeric_limits<double>::infinity();
 
 // Signed zeros and all special values as the C function has them.
 OpCase smooth(const char* name, Function f, Scalar at, double low,

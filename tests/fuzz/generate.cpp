@@ -231,6 +231,7 @@ Program generate(std::uint64_t seed) {
       set_generator_state(before);
       return;
     }
+    if (sketch[made].defined()) step.made = sketch[made].dtype();
     step.note = described(sketch[made]);
     sketch.rounded.push_back(step.rounded);
     program.steps.push_back(std::move(step));

@@ -52,7 +52,8 @@ struct Step {
   std::array<double, 2> s{};
   // The value depends on a gradient, which is the same to rounding only.
   bool rounded = false;
-  std::string note;  // the value's dtype and shape, for the listing
+  DType made = DType::bool_;  // the value's dtype; bool_ if there is none
+  std::string note;           // the value's dtype and shape, for the listing
 };
 
 // How a program ends in gradients.

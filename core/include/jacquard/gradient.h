@@ -24,12 +24,21 @@ JACQUARD_API void backward(const TrackedTensor& y, TrackedTensor seed = {},
                            BackwardOptions options = {},
                            CallSite site = CallSite::current());
 
+struct GradientOptions {
+  // Record the computation of the gradient, so that it can be differentiated.
+  // Inside another transform it always is.
+  bool create_graph = false;
+  // Give structural zeros instead of an error when the result depends on none
+  // of the arguments.
+  bool allow_unused = false;
+};
+
 namespace detail {
 
 // One transform on this thread: entered arguments, the walk, its end.
 class JACQUARD_API Level {
  public:
-  explicit Level(bool create_graph, CallSite site);
+  Level(GradientOptions options, CallSite site);
   ~Level();
   Level(const Level&) = delete;
   Level& operator=(const Level&) = delete;
@@ -86,10 +95,6 @@ auto bare_or_tuple(std::tuple<Args...> t) {
 
 }  // namespace detail
 
-struct GradientOptions {
-  bool create_graph = false;
-};
-
 // The value of f and a function that pulls a cotangent of it back: what
 // pullback() returns. Can be called any number of times.
 template <class Y, class... Args>
@@ -133,7 +138,7 @@ auto run_level(Level& level, F&& f, const std::tuple<Args...>& args) {
 
 template <class F, class... Args>
 auto withgradient_options(GradientOptions options, F&& f, const Args&... args) {
-  detail::Level level(options.create_graph, CallSite::current());
+  detail::Level level(options, CallSite::current());
   std::tuple<Args...> all{args...};
   TrackedTensor y = detail::run_level(level, std::forward<F>(f), all);
   detail::check_loss(y, "gradient");
@@ -151,7 +156,8 @@ auto withgradient_options(GradientOptions options, F&& f, const Args&... args) {
 // constant), second the gradient: bare for one argument, a tuple for several;
 // for a struct a struct of the same type whose tensors are the gradients. An
 // argument that f did not use has a structural zero. GraphError if f's result
-// is not one floating element, or depends on none of the arguments.
+// is not one floating element, or depends on none of the arguments (see
+// allow_unused).
 template <class F, class... Args>
 auto withgradient(F&& f, const Args&... args) {
   return withgradient_options(GradientOptions{}, std::forward<F>(f), args...);
@@ -167,7 +173,8 @@ auto gradient(F&& f, const Args&... args) {
 // The value of f (any shape) and the function from cotangents to gradients.
 template <class F, class... Args>
 auto pullback(F&& f, const Args&... args) {
-  auto level = std::make_unique<detail::Level>(false, CallSite::current());
+  auto level =
+      std::make_unique<detail::Level>(GradientOptions{}, CallSite::current());
   std::tuple<Args...> all{args...};
   TrackedTensor y = detail::run_level(*level, std::forward<F>(f), all);
   return std::pair(

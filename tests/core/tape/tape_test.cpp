@@ -272,6 +272,16 @@ TEST(Gradient, OfACapturedCopyIsAnError) {
                GraphError);
 }
 
+TEST(Gradient, UnusedArgumentsCanBeAllowed) {
+  TrackedTensor x = param(f64({2}));
+  auto [value, g] = withgradient_options(
+      {.allow_unused = true}, [&](const TrackedTensor&) { return x * x; },
+      f64({1, 2}));
+  EXPECT_EQ(value.item<double>(), 4);
+  EXPECT_TRUE(g.is_structural_zero());
+  EXPECT_EQ(g.shape(), (Shape{2}));
+}
+
 TEST(Gradient, NestsToAnyDepth) {
   auto f = [](const TrackedTensor& x) { return x * x * x * x; };
   auto d1 = [&](const TrackedTensor& x) { return gradient(f, x); };
