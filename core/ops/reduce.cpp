@@ -11,7 +11,6 @@
 #include "core/ops/sum_to.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
-#include "jacquard/create.h"
 #include "jacquard/pointwise.h"
 #include "jacquard/shape_ops.h"
 

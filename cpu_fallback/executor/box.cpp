@@ -144,11 +144,21 @@ class BoxRunner {
           (leaf.overread || whole == n_)) {
         place = const_cast<char*>(leaf.data + w.offset * bytes);
         w.advance(n_);
+        prefetch(leaf, w.offset * bytes, n_ * bytes);
         continue;
       }
       place = base_ + p_.home[leaf.value] * l_.register_bytes;
       copy_leaf(leaf, w, static_cast<char*>(place));
     }
+  }
+
+  // What the next tile reads, while this one is computed: tiles are too short
+  // for the processor to see the pattern by itself.
+  void prefetch(const LeafState& leaf, std::int64_t from,
+                std::int64_t n) const {
+    if (!l_.far) return;
+    const char* at = leaf.data + from;
+    for (std::int64_t i = 0; i < n; i += 64) __builtin_prefetch(at + i, 0, 3);
   }
 
   static std::int64_t round_up(std::int64_t n) {

@@ -57,6 +57,7 @@ void Launch::prepare(const Plan& p, const Shape& space,
 void Launch::bind_axes(const Shape& space) {
   rank = space.rank();
   numel = space.numel();
+  far = numel > (1 << 17);
   for (int a = 0; a < rank; ++a) extent[a] = space[a];
   if (rank == 0) {
     rank = 1;

@@ -86,6 +86,7 @@ struct Launch {
   int rank = 0;
   PerAxis extent;
   std::int64_t numel = 0;
+  bool far = false;  // operands beyond the caches of a core
   bool row_mode = false;
   std::int64_t cols = 1;  // row mode: extent of the last axis
 

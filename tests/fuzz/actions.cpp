@@ -1,4 +1,5 @@
 // Steps that do something: schedule, switch modes, watch, write.
+#include <algorithm>
 #include <exception>
 #include <thread>
 
@@ -103,7 +104,7 @@ void add_modes(std::vector<Operation>& out) {
                    m.leave_scope();
                    return T();
                  }});
-  out.push_back({"stop_gradient", 4,
+  out.push_back({"stop_gradient", 6,
                  [](Sketch& k, Step& s) {
                    s.in = {k.pick_floating()};
                    return s.in[0] >= 0;
@@ -157,7 +158,7 @@ void ask(Machine& m, F&& f) {
 }
 
 void add_watching(std::vector<Operation>& out) {
-  on_value(out, "hook", 3, tracked, [](Machine& m, const Step&, const T& x) {
+  on_value(out, "hook", 6, tracked, [](Machine& m, const Step&, const T& x) {
     const int step = m.current();
     ask(m, [&] {
       x.hook([&m, step](const T& g) {
@@ -166,6 +167,27 @@ void add_watching(std::vector<Operation>& out) {
       });
     });
   });
+  // The later value is asked first: what is computed in which order does not
+  // change the order of the walk.
+  out.push_back({"hooks, last first", 6,
+                 [](Sketch& k, Step& s) {
+                   const int a = k.pick(tracked), b = k.pick(tracked);
+                   s.in = {std::max(a, b), std::min(a, b)};
+                   return a != b && s.in[1] >= 0;
+                 },
+                 [](Machine& m, const Step& s) {
+                   const int step = m.current();
+                   for (std::size_t part = 0; part < 2; ++part)
+                     ask(m, [&] {
+                       operand(m, s, part).hook([&m, step, part](const T& g) {
+                         std::vector<double> numbers = g.to_host<double>();
+                         numbers.push_back(static_cast<double>(part));
+                         m.seen.push_back({step, "hook", std::move(numbers)});
+                         return T();
+                       });
+                     });
+                   return T();
+                 }});
   on_value(
       out, "retain_grad", 3,
       [](const T& t) { return tracked(t) && !t.is_leaf(); },

@@ -138,6 +138,9 @@ void add_functions(std::vector<Operation>& out) {
   unary(
       out, "round", [](const T& x) { return round(x); }, -kAny, kAny);
   unary(
+      out, "times itself stopped",
+      [](const T& x) { return x * stop_gradient(x); }, -kAny, kAny);
+  unary(
       out, "double", [](const T& x) { return x + x; }, -kAny, kAny);
   unary(
       out, "x minus x", [](const T& x) { return x - x; }, -kAny, kAny);

@@ -68,9 +68,8 @@ void Machine::leave_scopes() {
   while (!scopes_.empty()) scopes_.pop_back();
 }
 
-void Machine::note(std::string what, const TrackedTensor& t) {
-  seen.push_back({current(), std::move(what),
-                  t.defined() ? t.to_host<double>() : std::vector<double>{}});
+void Machine::note(std::string what) {
+  seen.push_back({current(), std::move(what), {}});
 }
 
 void Machine::run(const Step& step) {

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "tests/fuzz/program.h"
 
@@ -223,12 +224,39 @@ std::string compare_values(const Program& p, const Outcome& lazy,
   return "";
 }
 
-std::map<int, std::vector<const Seen*>> by_step(const std::vector<Seen>& all,
-                                                const std::string& what) {
-  std::map<int, std::vector<const Seen*>> out;
+std::set<int> steps_with(const std::vector<Seen>& all,
+                         const std::string& what) {
+  std::set<int> steps;
   for (const Seen& s : all)
-    if (s.what == what) out[s.step].push_back(&s);
-  return out;
+    if (s.what == what) steps.insert(s.step);
+  return steps;
+}
+
+// The calls of hooks in their order, without those of some steps.
+std::vector<const Seen*> hook_calls(const std::vector<Seen>& all,
+                                    const std::set<int>& without) {
+  std::vector<const Seen*> calls;
+  for (const Seen& s : all)
+    if (s.what == "hook" && !without.contains(s.step)) calls.push_back(&s);
+  return calls;
+}
+
+// Walks go by the order of the calls that made the values, not by that in which
+// they were computed.
+std::string compare_hooks(const Outcome& lazy, const Outcome& unfused,
+                          const std::set<int>& refused, double tolerance) {
+  const auto a = hook_calls(lazy.seen, refused);
+  const auto b = hook_calls(unfused.seen, refused);
+  if (a.size() != b.size())
+    return "hooks are called a different number of times";
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i]->step != b[i]->step) return "hooks are called in another order";
+    const std::string d = difference(a[i]->numbers, b[i]->numbers, tolerance);
+    if (!d.empty())
+      return "hook of step " + std::to_string(a[i]->step) + ": " + d +
+             ", unfused";
+  }
+  return "";
 }
 
 std::size_t count(const std::vector<Seen>& all, const std::string& what) {
@@ -273,13 +301,13 @@ std::string compare(const Program& p, const Outcome& lazy,
     return "a retained tape can't be walked again";
 
   // A question that came too late may have changed gradients.
-  const auto refused = by_step(lazy.seen, "refused");
-  for (const auto& [step, s] : refused) {
+  const std::set<int> refused = steps_with(lazy.seen, "refused");
+  for (const int step : refused) {
     const auto op =
         static_cast<std::size_t>(p.steps[static_cast<std::size_t>(step)].op);
     if (operations()[op].name == "hook that halves") return "";
   }
-  if (!by_step(unfused.seen, "refused").empty())
+  if (count(unfused.seen, "refused") != 0)
     return "a question was too late without fusion";
   if (!p.tame) return "";
   const double tolerance = tolerance_of(p);
@@ -292,20 +320,7 @@ std::string compare(const Program& p, const Outcome& lazy,
   d = compare_gradients(lazy.kept, unfused.kept, false, tolerance,
                         "kept gradient");
   if (!d.empty()) return d;
-  const auto hooks = by_step(lazy.seen, "hook");
-  for (const auto& [step, calls] : by_step(unfused.seen, "hook")) {
-    if (refused.contains(step)) continue;
-    const std::string name = "hook of step " + std::to_string(step) + ": ";
-    if (!hooks.contains(step)) return name + "called without fusion only";
-    const auto& others = hooks.at(step);
-    if (others.size() != calls.size())
-      return name + "called a different number of times";
-    for (std::size_t i = 0; i < calls.size(); ++i) {
-      d = difference(others[i]->numbers, calls[i]->numbers, tolerance);
-      if (!d.empty()) return name + d + ", unfused";
-    }
-  }
-  return "";
+  return compare_hooks(lazy, unfused, refused, tolerance);
 }
 
 std::string check(const Program& p) {

@@ -110,7 +110,7 @@ class Machine {
   std::vector<int> retained;  // values whose gradient is kept
   // The number of the running step.
   int current() const { return static_cast<int>(values.size()); }
-  void note(std::string what, const TrackedTensor& t = {});
+  void note(std::string what);
 
   // NoGrad (false) or EnableGrad (true), until left.
   void enter_scope(bool enabled);
