@@ -107,7 +107,7 @@ TrackedTensor cross_entropy(Operand logits, Operand target,
   check_classes(z, t);
   const DType dtype = z.dtype();
   const bool single = z.rank() == 1;
-  if (single) z = reshape(Operand(std::move(z), site), {1, z.shape()[0]});
+  if (single) z = reshape(Operand(z, site), {1, z.shape()[0]});
   const std::int64_t rows = z.shape()[0];
 
   TrackedTensor loss = row_losses(std::move(z), std::move(t), site);
