@@ -162,7 +162,8 @@ void Walk::call_hooks(Slot& slot) {
     retain_grad = extras->retain_grad;
   }
   for (const auto& hook : hooks) {
-    TrackedTensor changed = hook(slot.cotangent);
+    // Users see the primal's dtype.
+    TrackedTensor changed = hook(cast(slot.cotangent, node.dtype));
     if (changed.defined())
       slot.cotangent =
           checked_cotangent(std::move(changed), node, "hook", node.site);

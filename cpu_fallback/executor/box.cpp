@@ -40,7 +40,7 @@ class BoxRunner {
     const std::int64_t line =
         l_.tiled ? extent_[l_.piece_axis] * l_.suffix : numel_;
     const std::int64_t most =
-        !l_.tiled ? kTile : (l_.tile > kTile ? l_.tile : l_.piece * l_.suffix);
+        !l_.tiled || l_.tile > kTile ? l_.tile : l_.piece * l_.suffix;
     for (std::int64_t at = 0; at < numel_; at += n_) {
       n_ = std::min(most, line - at % line);
       rows_ = l_.row_mode ? n_ / l_.cols : 0;

@@ -10,6 +10,8 @@ namespace {
 
 // Bytes of stored output from which non-temporal stores win.
 constexpr std::int64_t kStreamBytes = 4 << 20;
+// What the registers of a flat tile may fill.
+constexpr std::int64_t kTileBytes = 48 << 10;
 // Tiles of a group.
 constexpr std::int64_t kGroupTiles = 64;
 // Elements of a box, lest its accumulators leave the cache.
@@ -25,6 +27,14 @@ std::int64_t power_of_two_below(std::int64_t n) {
   std::int64_t p = 1;
   while (p * 2 <= n) p *= 2;
   return p;
+}
+
+// Elements of a tile where no sum depends on it: the longer, the less it costs
+// to go from one to the next, while its values stay in the first cache.
+std::int64_t flat_tile(const Plan& plan) {
+  std::int64_t n = 4 * kTile;
+  while (n > kTile && n * plan.registers * plan.width > kTileBytes) n /= 2;
+  return n;
 }
 
 std::atomic<std::uint64_t> next_id{1};
@@ -167,7 +177,7 @@ void Launch::drop_axes() {
 }
 
 void Launch::choose_tiles() {
-  tile = std::min(kTile, std::max<std::int64_t>(numel, 1));
+  tile = std::min(flat_tile(*plan), std::max<std::int64_t>(numel, 1));
   if (tiled) {
     int s = rank;
     suffix = 1;
@@ -258,7 +268,7 @@ void Launch::cut(bool parallel) {
     least[a] = a > piece_axis && tiled ? extent[a] : 1;
     if (tiled && a == piece_axis)
       least[a] = row_mode && cols > kTile ? extent[a] : piece;
-    if (!tiled && a == rank - 1) least[a] = kTile;
+    if (!tiled && a == rank - 1) least[a] = flat_tile(*plan);
     for (const OutputState& o : outputs)
       if (o.kind == OutputState::Kind::reduce)
         least[a] = std::max(least[a], o.reducer.group[a]);

@@ -90,7 +90,7 @@ struct Launch {
   bool row_mode = false;
   std::int64_t cols = 1;  // row mode: extent of the last axis
 
-  bool tiled = false;  // tiles as described above, else flat runs of kTile
+  bool tiled = false;  // tiles as described above, else flat runs of `tile`
   int piece_axis = 0;  // the axis before the suffix
   std::int64_t suffix = 1, piece = 1;
   std::int64_t tile = 0;      // most elements of a tile

@@ -77,10 +77,10 @@ class JACQUARD_API TrackedTensor {
   void clear_grad() const;
   void set_grad(TrackedTensor grad) const;  // checked like a cotangent
 
-  // Calls f with the cotangent of this value when a walk reaches it; what f
-  // returns flows on instead (undefined: unchanged). On a constant: nothing.
-  // GraphError if the value was already fused into other results, which then
-  // would not see the hook: call it before using the value.
+  // Calls f with the cotangent of this value, in its dtype, when a walk reaches
+  // it; what f returns flows on instead (undefined: unchanged). On a constant:
+  // nothing. GraphError if the value was already fused into other results,
+  // which then would not see the hook: call it before using the value.
   void hook(std::function<TrackedTensor(const TrackedTensor&)> f) const;
   // Keeps the gradient of a value that is not a leaf; GraphError as for hook.
   void retain_grad() const;

@@ -377,6 +377,19 @@ TEST(HalfTypes, GradientsHaveTheDtypeOfTheirPrimal) {
   EXPECT_EQ(x.grad().to_host<float>(), (std::vector<float>{2, 4}));
 }
 
+TEST(HalfTypes, HooksSeeTheDtypeOfTheValue) {
+  TrackedTensor x = param(cast(tensor({1.f, 2.f}), DType::float16).data());
+  TrackedTensor h = x * x;
+  DType seen = DType::bool_;
+  h.hook([&](const TrackedTensor& g) {
+    seen = g.dtype();
+    return g * 0.5;
+  });
+  backward(sum(h));
+  EXPECT_EQ(seen, DType::float16);
+  EXPECT_EQ(x.grad().to_host<float>(), (std::vector<float>{1, 2}));
+}
+
 TEST(Threads, BuildAndReverseTheirOwnGraphs) {
   TrackedTensor shared = materialize(f64({1, 2, 3}));
   TrackedTensor weight = param(f64({1, 1, 1}));
