@@ -141,7 +141,7 @@ TrackedTensor triu(Operand x, int k) {
 }
 
 TrackedTensor to_device(const TrackedTensor& operand, Device device) {
-  const TrackedTensor x = tape::handle(tape::snapshot(operand, "to_device"));
+  TrackedTensor x = tape::handle(tape::snapshot(operand, "to_device"));
   if (x.device() == device) return x;
   return tape::record("to_device", {}, x.data().to(device), {&x},
                       [home = x.device()](tape::PullbackContext& c) {

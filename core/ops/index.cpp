@@ -218,7 +218,7 @@ ops::SliceRegion reach(const Shape& x, const Lookup& lookup) {
 // As x's dtype and of the shape that the lookup reads.
 TrackedTensor fitted_values(const char* name, const TrackedTensor& x,
                             const Lookup& lookup, const Operand& v) {
-  const TrackedTensor values =
+  TrackedTensor values =
       tape::apply_cast(name, ops::values_for(name, x, v), x.dtype());
   const Shape shape = lookup.result_shape(x.shape());
   if (values.shape() == shape) return values;

@@ -266,7 +266,7 @@ TrackedTensor matmul(Operand a, Operand b) {
   right = tape::apply_cast("matmul", right, dtype);
   if (row) left = unsqueeze(left, 0);
   if (column) right = unsqueeze(right, 1);
-  const TrackedTensor result = product(site, left, right, shape);
+  TrackedTensor result = product(site, left, right, shape);
   if (!row && !column) return result;
   Shape vector = batch_of(shape);
   if (!row) vector.push_back(shape[shape.rank() - 2]);

@@ -13,7 +13,6 @@
 
 namespace jacquard {
 
-using ops::Term;
 using tape::Op;
 
 namespace {

@@ -16,7 +16,6 @@ namespace jacquard::tape {
 
 using pointwise::Program;
 using pointwise::ProgramPtr;
-using pointwise::Reverse;
 
 RegionPullback::RegionPullback(Node& node, const ProgramPtr& program,
                                const RegionBuilder& region,

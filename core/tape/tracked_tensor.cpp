@@ -51,9 +51,8 @@ TrackedTensor::TrackedTensor(const TrackedTensor& other) noexcept
 }
 
 TrackedTensor& TrackedTensor::operator=(const TrackedTensor& other) noexcept {
-  if (other.value_) other.value_->retain();
-  if (value_) value_->release();
-  value_ = other.value_;
+  TrackedTensor copy(other);
+  std::swap(value_, copy.value_);
   return *this;
 }
 

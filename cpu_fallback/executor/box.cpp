@@ -219,6 +219,10 @@ class BoxRunner {
     void* const* ptr = s_.pointers.data();
     const std::size_t n = count_of(n_);
     for (const Step& step : p_.steps) {
+      if (step.kind == Step::Kind::tile) {
+        step.run(ptr, step.narrow && rows_ == 1 ? 1 : n);
+        continue;
+      }
       void* out = ptr[step.out];
       if (step.kind == Step::Kind::row) {
         if (step.check_index) check_index(ptr[step.b]);
@@ -227,14 +231,8 @@ class BoxRunner {
         if (step.round) step.round(out, nullptr, nullptr, out, n);
         continue;
       }
-      if (step.kind == Step::Kind::one_hot) {
-        one_hot(static_cast<const std::int64_t*>(ptr[step.b]),
-                static_cast<unsigned char*>(out));
-        continue;
-      }
-      const std::size_t m = step.narrow && rows_ == 1 ? 1 : n;
-      step.tile(ptr[step.a], ptr[step.b], ptr[step.c], out, m);
-      if (step.round) step.round(out, nullptr, nullptr, out, m);
+      one_hot(static_cast<const std::int64_t*>(ptr[step.b]),
+              static_cast<unsigned char*>(out));
     }
   }
 

@@ -31,9 +31,11 @@ std::int64_t power_of_two_below(std::int64_t n) {
 
 // Elements of a tile where no sum depends on it: the longer, the less it costs
 // to go from one to the next, while its values stay in the first cache.
-std::int64_t flat_tile(const Plan& plan) {
+// The tile after it is fetched meanwhile where operands are far.
+std::int64_t flat_tile(const Plan& plan, bool far) {
+  const std::int64_t bytes = far ? kTileBytes / 2 : kTileBytes;
   std::int64_t n = 4 * kTile;
-  while (n > kTile && n * plan.registers * plan.width > kTileBytes) n /= 2;
+  while (n > kTile && n * plan.registers * plan.width > bytes) n /= 2;
   return n;
 }
 
@@ -177,7 +179,7 @@ void Launch::drop_axes() {
 }
 
 void Launch::choose_tiles() {
-  tile = std::min(flat_tile(*plan), std::max<std::int64_t>(numel, 1));
+  tile = std::min(flat_tile(*plan, far), std::max<std::int64_t>(numel, 1));
   if (tiled) {
     int s = rank;
     suffix = 1;
@@ -268,7 +270,7 @@ void Launch::cut(bool parallel) {
     least[a] = a > piece_axis && tiled ? extent[a] : 1;
     if (tiled && a == piece_axis)
       least[a] = row_mode && cols > kTile ? extent[a] : piece;
-    if (!tiled && a == rank - 1) least[a] = flat_tile(*plan);
+    if (!tiled && a == rank - 1) least[a] = flat_tile(*plan, far);
     for (const OutputState& o : outputs)
       if (o.kind == OutputState::Kind::reduce)
         least[a] = std::max(least[a], o.reducer.group[a]);

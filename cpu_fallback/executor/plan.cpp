@@ -60,6 +60,7 @@ class Compiler {
   Plan compile() {
     resolve_aliases();
     collect_leaves();
+    link_chains();
     emit_steps();
     collect_outputs();
     find_narrow();
@@ -129,12 +130,93 @@ class Compiler {
     for (int i = 0; i < count(); ++i) {
       const Ref r = static_cast<Ref>(i);
       if (alias_[r] != r || is_source(r)) continue;
-      made_by_[r] = static_cast<int>(plan_.steps.size());
-      plan_.steps.push_back(step(r));
       plan_.cost += cost_of(instr(r).op, instr(r).dtype);
-      for (const Ref a : instr(r).args)
-        if (a != kNoRef) touch(alias_[a], made_by_[r]);
+      if (chains_[r].absorbed) continue;
+      made_by_[r] = static_cast<int>(plan_.steps.size());
+      plan_.steps.push_back(chains_[r].count > 1 ? chain_step(r) : step(r));
+      const Step& s = plan_.steps.back();
+      for (const std::uint16_t v : {s.a, s.b, s.c, s.d})
+        if (v != none()) touch(v, made_by_[r]);
     }
+  }
+
+  // Arithmetic on a value that nothing else reads joins the chain which makes
+  // that value.
+  void link_chains() {
+    chains_.resize(code_.instrs.size());
+    std::vector<int> uses(code_.instrs.size());
+    for (int i = 0; i < count(); ++i) {
+      const Ref r = static_cast<Ref>(i);
+      if (alias_[r] != r) continue;
+      for (const Ref a : instr(r).args)
+        if (a != kNoRef) ++uses[alias_[a]];
+    }
+    for (const auto& out : code_.outputs) ++uses[alias_[out.value]];
+    for (int i = 0; i < count(); ++i) {
+      const Ref r = static_cast<Ref>(i);
+      if (alias_[r] == r && link_of(r) != kNoLink) link(r, uses);
+    }
+  }
+
+  void link(Ref r, const std::vector<int>& uses) {
+    const Ref args[] = {alias_[instr(r).args[0]], alias_[instr(r).args[1]]};
+    int best = -1, most = 0;
+    for (int k = 0; k < 2; ++k) {
+      const Chain& c = chains_[args[k]];
+      // mulz is no chain's second operand.
+      if (uses[args[k]] != 1 || c.count == 3 || c.count <= most ||
+          (k == 1 && instr(r).op == Op::mulz))
+        continue;
+      best = k;
+      most = c.count;
+    }
+    Chain& mine = chains_[r];
+    if (best < 0) {
+      mine = {1, false, {link_of(r)}, {args[0], args[1], none(), none()}};
+      return;
+    }
+    mine = chains_[args[best]];
+    chains_[args[best]].absorbed = true;
+    mine.links[mine.count] = best == 1 && instr(r).op == Op::sub
+                                 ? static_cast<int>(Link::from)
+                                 : link_of(r);
+    mine.args[++mine.count] = args[1 - best];
+  }
+
+  static constexpr int kNoLink = -1;
+  int link_of(Ref r) const {
+    const Instr& in = instr(r);
+    if (in.dtype != DType::float32 && in.dtype != DType::float64)
+      return kNoLink;
+    switch (in.op) {
+      case Op::add:
+        return static_cast<int>(Link::add);
+      case Op::sub:
+        return static_cast<int>(Link::sub);
+      case Op::mul:
+        return static_cast<int>(Link::mul);
+      case Op::mulz:
+        return static_cast<int>(Link::mulz);
+      default:
+        return kNoLink;
+    }
+  }
+
+  Step chain_step(Ref r) const {
+    const Chain& c = chains_[r];
+    const int type = static_cast<int>(instr(r).dtype);
+    Step s;
+    s.dtype = instr(r).dtype;
+    s.a = c.args[0];
+    s.b = c.args[1];
+    s.c = c.args[2];
+    s.d = c.args[3];
+    s.out = r;
+    s.chain =
+        c.count == 2
+            ? table_.chain2[type][c.links[0]][c.links[1]]
+            : table_.chain3[type][c.links[0]][c.links[1]][c.links[2]];
+    return s;
   }
 
   void touch(Ref value, int step) {
@@ -154,6 +236,7 @@ class Compiler {
     s.a = arg(0);
     s.b = arg(1);
     s.c = arg(2);
+    s.d = none();
     s.out = r;
     const DType operand = instr(in.args[in.op == Op::where ? 1 : 0]).dtype;
     const int op = static_cast<int>(in.op), type = static_cast<int>(operand);
@@ -203,7 +286,9 @@ class Compiler {
       o.row_step = is_row(instr(v).op);
       o.only_stored = std::none_of(
           plan_.steps.begin(), plan_.steps.end(),
-          [&](const Step& s) { return s.a == v || s.b == v || s.c == v; });
+          [&](const Step& s) {
+            return s.a == v || s.b == v || s.c == v || s.d == v;
+          });
       if (out.reduction == Reduction::store) {
         o.direct = o.made_by >= 0 && !claimed[v] && !is_half(o.dtype) &&
                    instr(v).dtype == o.dtype;
@@ -231,6 +316,7 @@ class Compiler {
       const Op op = instr(s.out).op;
       if (s.kind == Step::Kind::one_hot) continue;
       wide[s.a] = true;
+      wide[s.d] = true;
       if (op != Op::row_pick && op != Op::row_normalize) wide[s.b] = true;
       if (op != Op::row_normalize_vjp) wide[s.c] = true;
     }
@@ -241,7 +327,8 @@ class Compiler {
     std::vector<int> last(code_.instrs.size() + 1, -1);
     for (std::size_t i = 0; i < plan_.steps.size(); ++i)
       for (const std::uint16_t v :
-           {plan_.steps[i].a, plan_.steps[i].b, plan_.steps[i].c})
+           {plan_.steps[i].a, plan_.steps[i].b, plan_.steps[i].c,
+            plan_.steps[i].d})
         last[v] = static_cast<int>(i);
     for (const auto& o : plan_.outputs) last[o.value] = LeafPlan::kAlways;
 
@@ -269,9 +356,7 @@ class Compiler {
       }
       plan_.home[s.out] = reg;
       if (last[s.out] < 0) idle.push_back(reg);
-      const std::uint16_t args[] = {s.a, s.b, s.c};
-      for (int k = 0; k < 3; ++k) {
-        const std::uint16_t v = args[k];
+      for (const std::uint16_t v : {s.a, s.b, s.c, s.d}) {
         if (v == none() || plan_.home[v] < shared ||
             last[v] != static_cast<int>(i))
           continue;
@@ -284,11 +369,20 @@ class Compiler {
       if (size_of(in.dtype) == 8) plan_.width = 8;
   }
 
+  // The chain that ends with an instruction; count 0: it isn't arithmetic.
+  struct Chain {
+    int count = 0;
+    bool absorbed = false;  // in a longer chain
+    int links[3] = {};
+    Ref args[4] = {};
+  };
+
   const Code& code_;
   const KernelTable& table_;
   Plan plan_;
   std::vector<Ref> alias_;
   std::vector<int> made_by_;
+  std::vector<Chain> chains_;
 };
 
 Code reduction_code(DType dtype, Reduction reduction) {

@@ -29,10 +29,18 @@ struct Step {
   DType dtype = DType::float32;  // of the result
   bool narrow = false;           // needs only the first place of each row
   bool check_index = false;      // row_pick
-  std::uint16_t a, b, c, out;    // values; Plan::none() where unused
+  std::uint16_t a, b, c, d, out; // values; Plan::none() where unused
   TileFn tile = nullptr;
+  ChainFn chain = nullptr;  // of tile operations: instead of `tile`
   RowFn row = nullptr;
   TileFn round = nullptr;  // half types
+
+  // A tile step over n elements; ptr: where each value is.
+  void run(void* const* ptr, std::size_t n) const {
+    if (chain) return chain(ptr[a], ptr[b], ptr[c], ptr[d], ptr[out], n);
+    tile(ptr[a], ptr[b], ptr[c], ptr[out], n);
+    if (round) round(ptr[out], nullptr, nullptr, ptr[out], n);
+  }
 };
 
 // A value whose register is filled once for all tiles of a launch: a slot, a

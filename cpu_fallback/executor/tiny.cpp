@@ -112,11 +112,7 @@ bool run_tiny(const Plan& plan, const backend::ProgramLaunch& launch) {
     if (plan.leaves[i].value != none)
       load_leaf(plan.leaves[i], launch.leaves[i], launch,
                 ptr[plan.leaves[i].value], n);
-  for (const Step& step : plan.steps) {
-    void* out = ptr[step.out];
-    step.tile(ptr[step.a], ptr[step.b], ptr[step.c], out, n);
-    if (step.round) step.round(out, nullptr, nullptr, out, n);
-  }
+  for (const Step& step : plan.steps) step.run(ptr, n);
   for (std::size_t i = 0; i < plan.outputs.size(); ++i)
     write_output(plan.outputs[i], launch.outputs[i], ptr[plan.outputs[i].value],
                  n, base + registers);

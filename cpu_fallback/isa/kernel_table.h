@@ -32,6 +32,16 @@ inline constexpr std::size_t kQuantum = 64;  // elements
 using TileFn = void (*)(const void* a, const void* b, const void* c, void* out,
                         std::size_t n);
 
+// One operation of a chain on the value so far, x, and another, y: x + y, x − y,
+// x · y, mulz(x, y), y − x.
+enum class Link : std::uint8_t { add, sub, mul, mulz, from };
+inline constexpr std::size_t kLinks = 5;
+
+// a joined with b, the result with c, and in a chain of three that with d. The
+// same bits as one tile function after another.
+using ChainFn = void (*)(const void* a, const void* b, const void* c,
+                         const void* d, void* out, std::size_t n);
+
 // Row operations: `rows` rows of `cols` elements, dense one after another
 // (rows·cols = the tile); all buffers hold rows·cols elements. Row-constant
 // results are written to each place of the row. Sums inside a row are
@@ -52,6 +62,9 @@ struct KernelTable {
   // To bool: ≠ 0. Floating to integer truncates; NaN and values out of range
   // give the smallest integer of the type.
   TileFn cast[kDTypeCount][kDTypeCount];
+  // By the dtype of all operands and the links; float32 and float64.
+  ChainFn chain2[kDTypeCount][kLinks][kLinks];
+  ChainFn chain3[kDTypeCount][kLinks][kLinks][kLinks];
   // float registers rounded to what float16 / bfloat16 can hold.
   TileFn round_half, round_bfloat;
 

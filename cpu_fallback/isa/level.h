@@ -16,6 +16,7 @@ namespace jacquard::cpu_fallback::JACQUARD_ISA_LEVEL {
 void fill_pointwise_f32(KernelTable& table);
 void fill_pointwise_f64(KernelTable& table);
 void fill_pointwise_int(KernelTable& table);
+void fill_chains(KernelTable& table);
 void fill_casts(KernelTable& table);
 void fill_memory(KernelTable& table);
 void fill_reductions(KernelTable& table);

@@ -10,6 +10,7 @@ KernelTable make_table() {
   fill_pointwise_f32(table);
   fill_pointwise_f64(table);
   fill_pointwise_int(table);
+  fill_chains(table);
   fill_casts(table);
   fill_memory(table);
   fill_reductions(table);
