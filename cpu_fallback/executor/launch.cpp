@@ -270,7 +270,7 @@ void Launch::cut(bool parallel) {
     least[a] = a > piece_axis && tiled ? extent[a] : 1;
     if (tiled && a == piece_axis)
       least[a] = row_mode && cols > kTile ? extent[a] : piece;
-    if (!tiled && a == rank - 1) least[a] = flat_tile(*plan, far);
+    if (!tiled && a == rank - 1) least[a] = kTile;
     for (const OutputState& o : outputs)
       if (o.kind == OutputState::Kind::reduce)
         least[a] = std::max(least[a], o.reducer.group[a]);
@@ -278,11 +278,11 @@ void Launch::cut(bool parallel) {
   }
   std::int64_t wanted = numel;
   if (parallel) {
-    const double tasks =
-        std::min(estimated_ns() / kTaskNs, 8.0 * num_threads());
-    wanted = std::max<std::int64_t>(
-        1, static_cast<std::int64_t>(static_cast<double>(numel) /
-                                     std::max(tasks, 1.0)));
+    // As many for each thread.
+    const auto threads = static_cast<std::int64_t>(num_threads());
+    const std::int64_t each = std::clamp<std::int64_t>(
+        static_cast<std::int64_t>(estimated_ns() / kTaskNs) / threads, 1, 8);
+    wanted = ceil_div(numel, each * threads);
     if (plan->reduces) wanted = std::min(wanted, kReducingBox);
   }
   std::int64_t size = 1;

@@ -212,10 +212,9 @@ class Compiler {
     s.c = c.args[2];
     s.d = c.args[3];
     s.out = r;
-    s.chain =
-        c.count == 2
-            ? table_.chain2[type][c.links[0]][c.links[1]]
-            : table_.chain3[type][c.links[0]][c.links[1]][c.links[2]];
+    s.chain = c.count == 2
+                  ? table_.chain2[type][c.links[0]][c.links[1]]
+                  : table_.chain3[type][c.links[0]][c.links[1]][c.links[2]];
     return s;
   }
 
@@ -285,8 +284,7 @@ class Compiler {
       o.made_by = made_by_[v];
       o.row_step = is_row(instr(v).op);
       o.only_stored = std::none_of(
-          plan_.steps.begin(), plan_.steps.end(),
-          [&](const Step& s) {
+          plan_.steps.begin(), plan_.steps.end(), [&](const Step& s) {
             return s.a == v || s.b == v || s.c == v || s.d == v;
           });
       if (out.reduction == Reduction::store) {
@@ -326,9 +324,8 @@ class Compiler {
   void assign_registers() {
     std::vector<int> last(code_.instrs.size() + 1, -1);
     for (std::size_t i = 0; i < plan_.steps.size(); ++i)
-      for (const std::uint16_t v :
-           {plan_.steps[i].a, plan_.steps[i].b, plan_.steps[i].c,
-            plan_.steps[i].d})
+      for (const std::uint16_t v : {plan_.steps[i].a, plan_.steps[i].b,
+                                    plan_.steps[i].c, plan_.steps[i].d})
         last[v] = static_cast<int>(i);
     for (const auto& o : plan_.outputs) last[o.value] = LeafPlan::kAlways;
 

@@ -38,10 +38,9 @@ void chain_of_three(const void* a, const void* b, const void* c, const void* d,
   const T* w = static_cast<const T*>(d);
   T* to = static_cast<T*>(out);
   for (std::size_t i = 0; i < n; i += V::lanes)
-    joined<third>(
-        joined<second>(joined<first>(V::load(x + i), V::load(y + i)),
-                       V::load(z + i)),
-        V::load(w + i))
+    joined<third>(joined<second>(joined<first>(V::load(x + i), V::load(y + i)),
+                                 V::load(z + i)),
+                  V::load(w + i))
         .store(to + i);
 }
 

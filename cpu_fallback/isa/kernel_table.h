@@ -32,8 +32,8 @@ inline constexpr std::size_t kQuantum = 64;  // elements
 using TileFn = void (*)(const void* a, const void* b, const void* c, void* out,
                         std::size_t n);
 
-// One operation of a chain on the value so far, x, and another, y: x + y, x − y,
-// x · y, mulz(x, y), y − x.
+// One operation of a chain on the value so far, x, and another, y: x + y, x −
+// y, x · y, mulz(x, y), y − x.
 enum class Link : std::uint8_t { add, sub, mul, mulz, from };
 inline constexpr std::size_t kLinks = 5;
 

@@ -1,6 +1,7 @@
 // The mathematics of packs: rounding, fma and square root by the level's
 // instructions, elementary functions by libmvec's vector entry points where
-// glibc ≥ 2.35 has them, else lane by lane.
+// glibc ≥ 2.35 has them, else lane by lane; float32's exp and tanh in line from
+// AVX2 on.
 //
 // Where libmvec of glibc 2.36 was measured to be off (isa_float_test.cpp) the
 // result is put right by select.
@@ -150,6 +151,66 @@ JACQUARD_ROUND(ceil_, ceil, _MM_FROUND_TO_POS_INF)
 JACQUARD_ROUND(trunc_, trunc, _MM_FROUND_TO_ZERO)
 #undef JACQUARD_ROUND
 
+// a > b ? a : b and a < b ? a : b by one instruction: b where one is NaN.
+#if defined(JACQUARD_ISA_GENERIC) || !defined(__x86_64__)
+#define JACQUARD_EXTREME(name, instruction, operation) \
+  template <class T>                                   \
+  JACQUARD_INLINE Pack<T> name(Pack<T> a, Pack<T> b) { \
+    return select(a operation b, a, b);                \
+  }
+#else
+#if JACQUARD_PACK_BYTES == 64
+#define JACQUARD_INTRINSIC(name) _mm512_##name
+#elif JACQUARD_PACK_BYTES == 32
+#define JACQUARD_INTRINSIC(name) _mm256_##name
+#else
+#define JACQUARD_INTRINSIC(name) _mm_##name
+#endif
+#define JACQUARD_EXTREME(name, instruction, operation)          \
+  template <class T>                                            \
+  JACQUARD_INLINE Pack<T> name(Pack<T> a, Pack<T> b) {          \
+    return select(a operation b, a, b);                         \
+  }                                                             \
+  template <>                                                   \
+  JACQUARD_INLINE F32 name(F32 a, F32 b) {                      \
+    return F32(JACQUARD_INTRINSIC(instruction##_ps)(a.v, b.v)); \
+  }                                                             \
+  template <>                                                   \
+  JACQUARD_INLINE F64 name(F64 a, F64 b) {                      \
+    return F64(JACQUARD_INTRINSIC(instruction##_pd)(a.v, b.v)); \
+  }
+#endif
+JACQUARD_EXTREME(greater_, max, >)
+JACQUARD_EXTREME(lesser_, min, <)
+#undef JACQUARD_EXTREME
+#undef JACQUARD_INTRINSIC
+
+// NaN wins. A chain through a waits for two instructions.
+#define JACQUARD_NAN_WINS(name, better)     \
+  JACQUARD_INLINE F32 name(F32 a, F32 b) {  \
+    return select(b != b, b, better(b, a)); \
+  }                                         \
+  JACQUARD_INLINE F64 name(F64 a, F64 b) {  \
+    return select(b != b, b, better(b, a)); \
+  }
+JACQUARD_NAN_WINS(op_maximum, greater_)
+JACQUARD_NAN_WINS(op_minimum, lesser_)
+#undef JACQUARD_NAN_WINS
+
+// Whether a or b is NaN.
+template <class T>
+JACQUARD_INLINE typename Pack<T>::M unordered_(Pack<T> a, Pack<T> b) {
+#if JACQUARD_PACK_BYTES == 64
+  if constexpr (sizeof(T) == 4 && T(0.5) != T(0))
+    return {(Raw<std::int32_t>)_mm512_movm_epi32(
+        _mm512_cmp_ps_mask(a.v, b.v, _CMP_UNORD_Q))};
+#elif JACQUARD_PACK_BYTES == 32
+  if constexpr (sizeof(T) == 4 && T(0.5) != T(0))
+    return {(Raw<std::int32_t>)_mm256_cmp_ps(a.v, b.v, _CMP_UNORD_Q)};
+#endif
+  return (a != a) | (b != b);
+}
+
 JACQUARD_INLINE F32 abs_(F32 x) {
   return float_of_bits(bits_of(x) & I32(0x7fffffff));
 }
@@ -230,68 +291,90 @@ JACQUARD_ELEMENTARY(JACQUARD_UNARY, JACQUARD_BINARY)
 
 // NaN stays.
 JACQUARD_INLINE F32 clamp_(F32 x, float low, float high) {
-#if JACQUARD_PACK_BYTES == 64
-  return F32(_mm512_max_ps(F32(low).v, _mm512_min_ps(F32(high).v, x.v)));
-#else
-  return F32(_mm256_max_ps(F32(low).v, _mm256_min_ps(F32(high).v, x.v)));
-#endif
+  return greater_(F32(low), lesser_(F32(high), x));
 }
 
-// At most 1.1 ulp. eˣ = 2ᵗ·eʳ, t the nearest multiple of 1/16 (1/8) to
-// x / log(2); its fraction's power comes from a pack.
-JACQUARD_INLINE F32 lib_exp(F32 x) {
+// x = t·log(2) + r, t a multiple of 1/16 (1/8) and |r| at most half of that
+// step; power is 2 to the fraction of t, rounded, and lost its relative error.
+struct ReducedExponent {
+  F32 t, r, power, lost;
+  I32 steps;
+};
+template <bool with_lost>
+JACQUARD_INLINE ReducedExponent reduce_exponent(F32 x) {
   constexpr float log_2 = 0.693147182f, log_2_rest = -1.90465421e-9f;
-  // Beyond these the result is infinite or 0.
-  x = clamp_(x, -104.0f, 89.0f);
 #if JACQUARD_PACK_BYTES == 64
   constexpr float ulp_is_a_step = 786432.0f;  // 1.5 · 2¹⁹
   const __m512 powers = _mm512_setr_ps(
       1.0f, 1.04427373f, 1.09050775f, 1.13878858f, 1.18920708f, 1.24185777f,
       1.29683959f, 1.35425556f, 1.41421354f, 1.47682619f, 1.54221082f,
       1.61049032f, 1.68179286f, 1.75625217f, 1.8340081f, 1.91520655f);
+  const __m512 losses = _mm512_setr_ps(
+      0.0f, 4.62854687e-8f, -1.19921572e-8f, 4.72978214e-8f, 3.19341798e-8f,
+      3.62105718e-8f, -3.09907217e-8f, -7.47521322e-9f, 1.7114271e-8f,
+      -3.04768352e-8f, 5.23333422e-9f, 6.10759158e-9f, -1.47196057e-8f,
+      -5.25879515e-9f, -6.12825986e-9f, 5.14060919e-9f);
+  const auto look_up = [](__m512 table, I32 i) {
+    return F32(_mm512_permutexvar_ps((__m512i)i.v, table));
+  };
 #else
   constexpr float ulp_is_a_step = 1572864.0f;  // 1.5 · 2²⁰
   const __m256 powers =
       _mm256_setr_ps(1.0f, 1.09050775f, 1.18920708f, 1.29683959f, 1.41421354f,
                      1.54221082f, 1.68179286f, 1.8340081f);
+  const __m256 losses = _mm256_setr_ps(
+      0.0f, -1.19921572e-8f, 3.19341798e-8f, -3.09907217e-8f, 1.7114271e-8f,
+      5.23333422e-9f, -1.47196057e-8f, -6.12825986e-9f);
+  const auto look_up = [](__m256 table, I32 i) {
+    return F32(_mm256_permutevar8x32_ps(table, (__m256i)i.v));
+  };
 #endif
   const F32 shifted = fma_(x, F32(1.44269504f), F32(ulp_is_a_step));
-  const I32 steps = bits_of(shifted);
-  const F32 t = shifted - F32(ulp_is_a_step);
-  F32 r = fma_(t, F32(-log_2), x);
-  r = fma_(t, F32(-log_2_rest), r);
+  ReducedExponent e;
+  e.steps = bits_of(shifted);
+  e.t = shifted - F32(ulp_is_a_step);
+  e.r = fma_(e.t, F32(-log_2_rest), fma_(e.t, F32(-log_2), x));
+  e.power = look_up(powers, e.steps);
+  if constexpr (with_lost) e.lost = look_up(losses, e.steps);
+  return e;
+}
+
+// At most 1.2 ulp.
+JACQUARD_INLINE F32 lib_exp(F32 x) {
+  // Beyond these the result is infinite or 0.
+  const auto e = reduce_exponent<false>(clamp_(x, -104.0f, 89.0f));
 #if JACQUARD_PACK_BYTES == 64
-  const F32 power(_mm512_permutexvar_ps((__m512i)steps.v, powers));
-  F32 p = fma_(r, F32(1.66666667e-1f), F32(5.0e-1f));
-  p = fma_(p, r, F32(1.0f)) * r;
-  return F32(_mm512_scalef_ps(fma_(power, p, power).v, t.v));
+  F32 p = fma_(e.r, F32(1.66666667e-1f), F32(5.0e-1f));
+  p = fma_(p, e.r, F32(1.0f)) * e.r;
+  return F32(_mm512_scalef_ps(fma_(e.power, p, e.power).v, e.t.v));
 #else
   // 2^floor(t) in two factors, so that the second is normal, and only the
-  // product with it rounds.
-  const F32 power(_mm256_permutevar8x32_ps(powers, (__m256i)steps.v));
-  const I32 half = (steps >> 4) << 23;
-  const I32 rest = ((steps + I32(8 + 127 * 16)) >> 4) << 23;
-  const F32 scaled = float_of_bits(bits_of(power) + half);
-  F32 p = fma_(r, F32(1.66666667e-1f), F32(5.00064700e-1f));
-  p = fma_(p, r, F32(1.0f)) * r;
-  return fma_(scaled, p, scaled) * float_of_bits(rest);
+  // product with it rounds. The quadratic term takes in part of r⁴.
+  const I32 half = (e.steps >> 4) << 23;
+  const I32 rest = ((e.steps + I32(8 + 127 * 16)) >> 4) << 23;
+  const F32 power = float_of_bits(bits_of(e.power) + half);
+  F32 p = fma_(e.r, F32(1.66666667e-1f), F32(5.00064700e-1f));
+  p = fma_(p, e.r, F32(1.0f)) * e.r;
+  return fma_(power, p, power) * float_of_bits(rest);
 #endif
 }
 
-// At most 2.5 ulp. x·P(x²) / Q(x²), a minimax fit of the relative error (1.6e-8)
-// up to where the result is 1.
+// At most 3.5 ulp. −m / (2 + m) with m = exp(−2|x|) − 1.
 JACQUARD_INLINE F32 lib_tanh(F32 x) {
-  x = clamp_(x, -8.7f, 8.7f);
-  const F32 s = x * x;
-  F32 p = fma_(s, F32(1.3962181972e-8f), F32(2.10438398118e-5f));
-  p = fma_(p, s, F32(3.52194374071e-3f));
-  p = fma_(p, s, F32(1.34032194635e-1f));
-  p = fma_(p, s, F32(1.0f));
-  F32 q = fma_(s, F32(8.0239373398e-7f), F32(3.32876497109e-4f));
-  q = fma_(q, s, F32(2.59772448625e-2f));
-  q = fma_(q, s, F32(4.67365440458e-1f));
-  q = fma_(q, s, F32(1.0f));
-  return x * p / q;
+  // Beyond this the result is 1.
+  const F32 y = lesser_(F32(10.0f), abs_(x)) * F32(-2.0f);
+  const auto e = reduce_exponent<true>(y);
+#if JACQUARD_PACK_BYTES == 64
+  const F32 power(_mm512_scalef_ps(e.power.v, e.t.v));
+#else
+  const F32 power = float_of_bits(bits_of(e.power) + ((e.steps >> 3) << 23));
+#endif
+  F32 p = fma_(e.r, F32(4.16666667e-2f), F32(1.66666667e-1f));
+  p = fma_(p, e.r, F32(5.0e-1f));
+  p = fma_(p, e.r, F32(1.0f));
+  p = fma_(p, e.r, e.lost);
+  const F32 m = fma_(power, p, power - F32(1.0f));
+  return copysign_(m / (m + F32(2.0f)), x);
 }
 #endif
 

@@ -33,6 +33,18 @@ JACQUARD_INLINE I64 lib_pow(I64 a, I64 b) {
 JACQUARD_PRIMITIVES(JACQUARD_FUNCTOR)
 #undef JACQUARD_FUNCTOR
 
+template <class F, class T>
+inline constexpr bool kInterleaved = false;
+// Where there are registers enough.
+#if JACQUARD_PACK_BYTES == 64
+template <>
+inline constexpr bool kInterleaved<Fn_exp, float> = true;
+template <>
+inline constexpr bool kInterleaved<Fn_tanh, float> = true;
+template <>
+inline constexpr bool kInterleaved<Fn_sigmoid, float> = true;
+#endif
+
 template <class F, class T, int arity>
 void tile_value(const void* a, const void* b, const void*, void* out,
                 std::size_t n) {
@@ -40,7 +52,17 @@ void tile_value(const void* a, const void* b, const void*, void* out,
   const T* x = static_cast<const T*>(a);
   const T* y = static_cast<const T*>(b);
   T* to = static_cast<T*>(out);
-  for (std::size_t i = 0; i < n; i += V::lanes) {
+  std::size_t i = 0;
+  if constexpr (kInterleaved<F, T>) {
+    // So that one pack's chain of operations fills the waits of the others.
+    for (; i + 4 * V::lanes <= n; i += 4 * V::lanes) {
+      V p[4];
+      for (int w = 0; w < 4; ++w) p[w] = V::load(x + i + w * V::lanes);
+      for (int w = 0; w < 4; ++w) p[w] = F::call(p[w]);
+      for (int w = 0; w < 4; ++w) p[w].store(to + i + w * V::lanes);
+    }
+  }
+  for (; i < n; i += V::lanes) {
     if constexpr (arity == 1)
       F::call(V::load(x + i)).store(to + i);
     else

@@ -12,16 +12,22 @@ using pointwise::Op;
 // long rows keep their precision.
 constexpr int kWays = 4;
 
-template <class T, class F>
-JACQUARD_INLINE T sum_row(std::size_t cols, F f) {
-  using V = Pack<T>;
-  constexpr std::size_t lanes = V::lanes;
+template <class V>
+struct Two {
+  V first, second;
+  JACQUARD_INLINE friend Two operator+(Two a, Two b) {
+    return {a.first + b.first, a.second + b.second};
+  }
+};
+// Sum: Pack<T>, or Two of them.
+template <class Sum, int lanes, class F>
+JACQUARD_INLINE Sum sum_packs(std::size_t cols, Sum zero, F f) {
   constexpr std::size_t turn = kWays * lanes;
-  V total(T(0));
+  Sum total = zero;
   std::size_t i = 0;
-  V acc[kWays];
+  Sum acc[kWays];
   do {
-    for (V& a : acc) a = V(T(0));
+    for (Sum& a : acc) a = zero;
     const std::size_t end = cols - i < 256 * turn ? cols : i + 256 * turn;
     for (; i + turn <= end; i += turn)
       for (int w = 0; w < kWays; ++w) acc[w] = acc[w] + f(i + w * lanes, lanes);
@@ -31,7 +37,22 @@ JACQUARD_INLINE T sum_row(std::size_t cols, F f) {
     }
     total = total + ((acc[0] + acc[2]) + (acc[1] + acc[3]));
   } while (i < cols);
-  return fold_lanes(total, [](V a, V b) { return a + b; });
+  return total;
+}
+template <class T>
+JACQUARD_INLINE T sum_lanes(Pack<T> p) {
+  return fold_lanes(p, [](Pack<T> a, Pack<T> b) { return a + b; });
+}
+template <class T, class F>
+JACQUARD_INLINE T sum_row(std::size_t cols, F f) {
+  return sum_lanes(sum_packs<Pack<T>, Pack<T>::lanes>(cols, Pack<T>(T(0)), f));
+}
+template <class T, class F>
+JACQUARD_INLINE Two<T> sum_row_twice(std::size_t cols, F f) {
+  const Pack<T> zero(T(0));
+  const auto sum =
+      sum_packs<Two<Pack<T>>, Pack<T>::lanes>(cols, {zero, zero}, f);
+  return {sum_lanes(sum.first), sum_lanes(sum.second)};
 }
 
 template <class T>
@@ -61,16 +82,17 @@ JACQUARD_INLINE void splat_row(T value, T* to, std::size_t cols) {
   });
 }
 
-// The largest (or the smallest) of a row; NaN wins. Partial packs are filled
-// with the row's first element. NaNs are noted apart, which leaves one
-// instruction on the way from pack to pack.
-template <class T, bool smallest>
+// The largest (or the smallest) of a row. Partial packs are filled with the
+// row's first element. NaN wins, noted apart, which leaves one instruction on
+// the way from pack to pack; or, if not nan_wins, only if all or the first are.
+template <class T, bool smallest, bool nan_wins = true>
 JACQUARD_INLINE T extreme_row(const T* x, std::size_t cols) {
   using V = Pack<T>;
   constexpr std::size_t lanes = V::lanes;
   constexpr int ways = 8;
+  constexpr bool note_nan = nan_wins && T(0.5) != T(0);
   const auto better = [](V a, V b) {
-    return smallest ? select(a < b, a, b) : select(a > b, a, b);
+    return smallest ? lesser_(a, b) : greater_(a, b);
   };
   const V first(x[0]);
   V acc[ways];
@@ -78,18 +100,20 @@ JACQUARD_INLINE T extreme_row(const T* x, std::size_t cols) {
   auto nan = first != first;
   std::size_t i = 0;
   for (; i + ways * lanes <= cols; i += ways * lanes) {
-    for (int w = 0; w < ways; ++w) {
+    for (int w = 0; w < ways; w += 2) {
       const V p = V::load(x + i + w * lanes);
-      nan = nan | (p != p);
+      const V q = V::load(x + i + (w + 1) * lanes);
+      if constexpr (note_nan) nan = nan | unordered_(p, q);
       acc[w] = better(p, acc[w]);
+      acc[w + 1] = better(q, acc[w + 1]);
     }
   }
   for (int w = 0; i < cols; i += lanes, ++w) {
     const V p = load_some(x + i, cols - i < lanes ? cols - i : lanes, x[0]);
-    nan = nan | (p != p);
+    if constexpr (note_nan) nan = nan | (p != p);
     acc[w] = better(p, acc[w]);
   }
-  if constexpr (T(0.5) != T(0))
+  if constexpr (note_nan)
     if (mask_bits(nan) != 0) return T(__builtin_nanf(""));
   for (int half = ways / 2; half > 0; half /= 2)
     for (int w = 0; w < half; ++w) acc[w] = better(acc[w], acc[w + half]);
@@ -205,13 +229,14 @@ JACQUARD_INLINE T log_of(T x) {
   return lane[0];
 }
 
+// In these three a NaN that the maximum has missed comes back by the sum.
 // log Σ exp(x − m) + m, m the maximum where it is finite, else 0.
 template <class T>
 void row_logsumexp(const void* a, const void* b, const void* c, void* out,
                    std::size_t rows, std::size_t cols) {
   rows_of<T>(a, b, c, out, rows, cols,
              [=](const T* x, const T*, const T*, T* to) {
-               const T m = extreme_row<T, false>(x, cols);
+               const T m = extreme_row<T, false, false>(x, cols);
                const T shift = m - m == T(0) || m != m ? m : T(0);
                const T sum = log_of(sum_exp(x, shift, cols)) + shift;
                splat_row(sum, to, cols);
@@ -221,21 +246,22 @@ void row_logsumexp(const void* a, const void* b, const void* c, void* out,
 template <class T>
 void row_softmax(const void* a, const void* b, const void* c, void* out,
                  std::size_t rows, std::size_t cols) {
-  rows_of<T>(
-      a, b, c, out, rows, cols, [=](const T* x, const T*, const T*, T* to) {
-        using V = Pack<T>;
-        const T max = extreme_row<T, false>(x, cols);
-        const V m(max);
-        const T sum = sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
-          const V e = exp_some(x, i, n, m);
-          store_some(e, to + i, n);
-          return e;
-        });
-        const V scale(T(1) / sum);
-        each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
-          store_some(load_some(to + i, n, T(0)) * scale, to + i, n);
-        });
-      });
+  rows_of<T>(a, b, c, out, rows, cols,
+             [=](const T* x, const T*, const T*, T* __restrict to) {
+               using V = Pack<T>;
+               const T max = extreme_row<T, false, false>(x, cols);
+               const V m(max);
+               const T sum =
+                   sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
+                     const V e = exp_some(x, i, n, m);
+                     store_some(e, to + i, n);
+                     return e;
+                   });
+               const V scale(T(1) / sum);
+               each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
+                 store_some(load_some(to + i, n, T(0)) * scale, to + i, n);
+               });
+             });
 }
 
 template <class T>
@@ -244,7 +270,7 @@ void row_log_softmax(const void* a, const void* b, const void* c, void* out,
   rows_of<T>(
       a, b, c, out, rows, cols, [=](const T* x, const T*, const T*, T* to) {
         using V = Pack<T>;
-        const T max = extreme_row<T, false>(x, cols);
+        const T max = extreme_row<T, false, false>(x, cols);
         const V m(max), log_sum(log_of(sum_exp(x, max, cols)));
         each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
           store_some((load_some(x + i, n, T(0)) - m) - log_sum, to + i, n);
@@ -282,7 +308,8 @@ void row_normalize(const void* a, const void* b, const void* c, void* out,
              });
 }
 
-// dx = inverse · (g − mean(g) − x̂ · mean(g · x̂)), x̂ the normalised row.
+// dx = inverse · (g − mean(g) − x̂ · mean(g · x̂)), x̂ the normalised row. Two
+// sums at a time, x̂ without its factor.
 template <class T>
 void row_normalize_vjp(const void* a, const void* b, const void* c, void* out,
                        std::size_t rows, std::size_t cols) {
@@ -290,21 +317,25 @@ void row_normalize_vjp(const void* a, const void* b, const void* c, void* out,
       a, b, c, out, rows, cols,
       [=](const T* x, const T* g, const T* epsilon, T* to) {
         using V = Pack<T>;
-        const Moments<T> row = moments_of(x, *epsilon, cols);
-        const V mean(row.mean), inverse(row.inverse);
         const T count = static_cast<T>(cols);
-        const V along(
-            sum_row<T>(cols,
-                       [&](std::size_t i, std::size_t n) {
-                         const V centred = load_some(x + i, n, row.mean) - mean;
-                         return load_some(g + i, n, T(0)) * (centred * inverse);
-                       }) /
-            count);
-        const V shift(sum_of(g, cols) / count);
+        const auto [sum_x, sum_g] = sum_row_twice<T>(cols, [&](std::size_t i,
+                                                               std::size_t n) {
+          return Two<V>{load_some(x + i, n, T(0)), load_some(g + i, n, T(0))};
+        });
+        const T row_mean = sum_x / count;
+        const V mean(row_mean), shift(sum_g / count);
+        const auto [squares,
+                    along] = sum_row_twice<T>(cols, [&](std::size_t i,
+                                                        std::size_t n) {
+          const V centred = load_some(x + i, n, row_mean) - mean;
+          return Two<V>{centred * centred, load_some(g + i, n, T(0)) * centred};
+        });
+        const T scale = T(1) / sqrt_(squares / count + *epsilon);
+        const V inverse(scale), slope(scale * (scale * along / count));
         each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
-          const V normal = (load_some(x + i, n, T(0)) - mean) * inverse;
-          const V centred = load_some(g + i, n, T(0)) - shift;
-          store_some(inverse * (centred - normal * along), to + i, n);
+          const V centred = load_some(x + i, n, T(0)) - mean;
+          const V rest = load_some(g + i, n, T(0)) - shift;
+          store_some(inverse * (rest - centred * slope), to + i, n);
         });
       });
 }
