@@ -72,6 +72,13 @@ JACQUARD_INLINE void decode_run(const typename C::Memory* from,
   }
 }
 
+// The last n registers of a run: a run may start amid a pack of the tile, or of
+// an operand's own memory, and end where that ends.
+template <class R>
+JACQUARD_INLINE Pack<R> last_of(const R* from, std::size_t n) {
+  return load_partial(from, static_cast<int>(n), Pack<R>(from[0]));
+}
+
 template <class C>
 JACQUARD_INLINE void encode_run(const typename C::Register* from,
                                 typename C::Memory* to, std::size_t n) {
@@ -81,10 +88,10 @@ JACQUARD_INLINE void encode_run(const typename C::Register* from,
     C::encode(P::load(from + i), to + i);
   if (i == n) return;
   if constexpr (sizeof(typename C::Memory) == sizeof(typename C::Register)) {
-    store_partial(P::load(from + i), to + i, static_cast<int>(n - i));
+    store_partial(last_of(from + i, n - i), to + i, static_cast<int>(n - i));
   } else {
     typename C::Memory last[kLanes<C>];
-    C::encode(P::load(from + i), last);
+    C::encode(last_of(from + i, n - i), last);
     for (std::size_t j = 0; i + j < n; ++j) to[i + j] = last[j];
   }
 }
@@ -139,7 +146,7 @@ JACQUARD_INLINE void add_run(const typename C::Register* from,
   typename C::Memory last[kLanes<C>];
   for (std::size_t j = 0; j < kLanes<C>; ++j)
     last[j] = to[i + j < n ? i + j : n - 1];
-  C::encode(C::add(C::decode(last), P::load(from + i)), last);
+  C::encode(C::add(C::decode(last), last_of(from + i, n - i)), last);
   for (std::size_t j = 0; i + j < n; ++j) to[i + j] = last[j];
 }
 
