@@ -103,14 +103,5 @@ TEST(Fusion, BackwardOfAChainOfAddsLaunchesNothing) {
   EXPECT_EQ(log.launches(), 0u) << log.to_string();
 }
 
-TEST(Fusion, EqualProgramsOfOtherSizesAndScalarsAreOneProgram) {
-  TrackedTensor a = materialize(rand({16})), b = materialize(rand({7, 3}));
-  EXPECT_TRUE((a * 2.0 + 1.0).is_pending());
-  LaunchLog log;
-  materialize(a * 2.0 + 1.0);
-  materialize(b * 5.0 + 0.5);
-  EXPECT_EQ(log.launches(), 2u);
-}
-
 }  // namespace
 }  // namespace jacquard
