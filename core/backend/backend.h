@@ -126,7 +126,13 @@ class JACQUARD_API Backend {
   virtual void copy(void* to, const void* from, std::size_t bytes,
                     Stream stream) = 0;
 
+  // The calling thread's own stream.
   virtual Stream current_stream(int device) = 0;
+  // A new one, which lives as long as the process.
+  virtual Stream make_stream(int device) = 0;
+  // Work enqueued on `after` from now on waits for what was enqueued on
+  // `before` until now. Both are streams of one device type.
+  virtual void order(Stream after, Stream before) = 0;
   virtual void synchronize(Stream stream) = 0;
   virtual void synchronize_device(int device) = 0;
 

@@ -85,6 +85,14 @@ void launch_scatter_add(const IndexLaunch& work, Stream stream) {
                [&] { return scatter_traffic(work, true); });
 }
 
+void order(Stream after, Stream before) {
+  if (after == before) return;
+  if (after.device().type == before.device().type)
+    backend_for(after).order(after, before);
+  else
+    before.synchronize();
+}
+
 void copy(const char* op, void* to, const void* from, std::size_t bytes,
           Stream stream) {
   if (bytes == 0) return;

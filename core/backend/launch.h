@@ -27,6 +27,10 @@ JACQUARD_API void launch_gather(const IndexLaunch& work, Stream stream);
 JACQUARD_API void launch_scatter(const IndexLaunch& work, Stream stream);
 JACQUARD_API void launch_scatter_add(const IndexLaunch& work, Stream stream);
 
+// Work on `after` waits for what is on `before` until now. Streams of different
+// device types: the host waits for `before`. Nothing happens for equal ones.
+JACQUARD_API void order(Stream after, Stream before);
+
 // On the device. Nothing happens for 0 bytes, here and below.
 JACQUARD_API void copy(const char* op, void* to, const void* from,
                        std::size_t bytes, Stream stream);

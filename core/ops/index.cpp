@@ -8,6 +8,7 @@
 #include "core/tape/pending.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
+#include "core/tensor/writable.h"
 #include "jacquard/create.h"
 #include "jacquard/index_ops.h"
 #include "jacquard/pointwise.h"
@@ -42,7 +43,8 @@ struct Lookup {
     for (int i = 0; i < axis; ++i) work.outer *= array[i];
     for (int i = axis + 1; i < array.rank(); ++i) work.inner *= array[i];
     work.count = by_element ? index.shape()[axis] : index.numel();
-    work.index = static_cast<const std::int64_t*>(index.data_ptr());
+    work.index = static_cast<const std::int64_t*>(
+        index.data_on(current_stream(index.device())));
     if (by_element) {
       work.index_strides[0] = work.count * work.inner;
       work.index_strides[1] = work.inner;
@@ -67,9 +69,9 @@ Tensor fresh_copy(const char* name, const TrackedTensor& x) {
 void scatter_into(const char* name, const Tensor& target, const Lookup& lookup,
                   const Tensor& values, bool add) {
   IndexLaunch work = lookup.launch(name, target.shape(), target.dtype());
-  work.source = values.data_ptr();
-  work.target = target.data_ptr();
   const Stream stream = current_stream(target.device());
+  work.source = values.data_on(stream);
+  work.target = write_on(target, stream);
   if (add)
     backend::launch_scatter_add(work, stream);
   else
@@ -85,9 +87,10 @@ TrackedTensor read_at(const char* name, CallSite site, const TrackedTensor& x,
   Tensor result = Tensor::empty(lookup.result_shape(array.shape()),
                                 array.dtype(), array.device());
   IndexLaunch work = lookup.launch(name, array.shape(), array.dtype());
-  work.source = array.data_ptr();
+  const Stream stream = current_stream(array.device());
+  work.source = array.data_on(stream);
   work.target = result.data_ptr();
-  backend::launch_gather(work, current_stream(array.device()));
+  backend::launch_gather(work, stream);
   return tape::record(
       name, site, std::move(result), {&x}, [name, lookup](PullbackContext& c) {
         const TrackedTensor& g = c.cotangent();

@@ -10,6 +10,7 @@
 #include "core/tape/record.h"
 #include "core/tape/region.h"
 #include "core/tensor/layout.h"
+#include "core/tensor/writable.h"
 #include "jacquard/linalg.h"
 #include "jacquard/pointwise.h"
 #include "jacquard/reduce.h"
@@ -67,7 +68,7 @@ bool bind_matrix(const Tensor& t, MatrixBinding& out) {
   } else {
     return false;
   }
-  out.data = t.data_ptr();
+  out.data = t.data_on(current_stream(t.device()));
   return true;
 }
 
@@ -109,9 +110,10 @@ void multiply_into(const Tensor& out, const Tensor& a, const Tensor& b,
   work.k = a.shape()[a.rank() - 1];
   work.a = bound(a, work.batch, kept_a);
   work.b = bound(b, work.batch, kept_b);
-  work.c = out.data_ptr();
+  const Stream stream = current_stream(out.device());
+  work.c = write_on(out, stream);
   work.accumulate = accumulate;
-  backend::launch_matmul("matmul", work, current_stream(out.device()));
+  backend::launch_matmul("matmul", work, stream);
 }
 
 // The same; where the rows of a batch meet one matrix b and lie one after the

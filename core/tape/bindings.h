@@ -1,7 +1,8 @@
-// From tensors to what a launch binds.
+// From tensors to what a launch on the current stream binds.
 #pragma once
 
 #include "core/backend/backend.h"
+#include "core/tensor/writable.h"
 #include "jacquard/tensor.h"
 
 namespace jacquard::tape {
@@ -14,7 +15,8 @@ inline Strides strides_over(const Shape& from, const Strides& strides,
 
 // A leaf in memory.
 inline backend::Binding bind(const Tensor& t, const Shape& space) {
-  return {t.data_ptr(), t.dtype(), strides_over(t.shape(), t.strides(), space)};
+  return {t.data_on(current_stream(t.device())), t.dtype(),
+          strides_over(t.shape(), t.strides(), space)};
 }
 
 // A leaf that is computed from its own position.
@@ -28,7 +30,7 @@ inline backend::Binding bind_virtual(const Shape& shape, DType dtype,
 inline backend::OutputBinding bind_output(const Tensor& t,
                                           const Shape& over_space,
                                           const Shape& space, bool accumulate) {
-  return {t.data_ptr(), t.dtype(),
+  return {write_on(t, current_stream(t.device())), t.dtype(),
           strides_over(over_space, contiguous_strides(over_space), space),
           accumulate};
 }

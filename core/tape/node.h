@@ -55,13 +55,14 @@ class Edges {
 class Node : public RefCounted<Node>, public PooledNew<Node> {
  public:
   Node(std::uint64_t id, const char* name, CallSite site, const Shape& shape,
-       DType dtype, Device device)
+       DType dtype, Stream stream)
       : id(id),
         name(name),
         site(site),
         shape(shape),
         dtype(dtype),
-        device(device) {}
+        device(stream.device()),
+        stream(stream) {}
   ~Node();
 
   void release() const noexcept {
@@ -85,6 +86,7 @@ class Node : public RefCounted<Node>, public PooledNew<Node> {
   const Shape shape;
   const DType dtype;
   const Device device;
+  const Stream stream;  // of the value; the pullback runs there
 
   bool leaf = false;
   Edges edges;

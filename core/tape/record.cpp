@@ -23,7 +23,7 @@ TrackedTensor record_with(const char* name, CallSite site, Tensor result,
                           std::unique_ptr<PullbackBase> pullback) {
   if (!is_floating(result.dtype())) return TrackedTensor(std::move(result));
   auto node = make_intrusive<Node>(next_id(), name, site, result.shape(),
-                                   result.dtype(), result.device());
+                                   result.dtype(), result.stream());
   for (const TrackedTensor* t : inputs) {
     NodePtr edge;
     if (t->defined()) {

@@ -68,7 +68,7 @@ NodePtr make_node(Value& v, const RegionBuilder& region,
                   const pointwise::ProgramPtr& program, const Shape& over_space,
                   const Tensor& result) {
   auto node =
-      make_intrusive<Node>(v.id, v.name, v.site, v.shape, v.dtype, v.device);
+      make_intrusive<Node>(v.id, v.name, v.site, v.shape, v.dtype, v.stream);
   node->pullback = std::make_unique<RegionPullback>(*node, program, region,
                                                     over_space, result);
   return node;
@@ -187,6 +187,7 @@ void split_region(Workshop& w) {
 
 // One launch for the values in the workshop, all over one space.
 void run_group(Workshop& w) {
+  const StreamScope scope(w.wanted[0]->stream);
   w.region.begin(space_of(*w.wanted[0]), {});
   std::erase_if(w.wanted, [&](Value* v) { return !w.region.add_output(*v); });
   if (w.wanted.empty()) return;
@@ -207,7 +208,7 @@ void run_group(Workshop& w) {
     backend::launch(w.wanted[0]->name,
                     {program.get(), w.region.space, w.buffers.leaves,
                      w.region.slots, w.buffers.outputs},
-                    w.buffers.tensors[0].stream());
+                    w.wanted[0]->stream);
   } catch (const Error&) {
     rethrow_with_site(*w.wanted[0]);
   }
@@ -244,11 +245,11 @@ void force(std::span<Value* const> values) {
   while (!left.empty()) {
     w.wanted.clear();
     const Shape space = space_of(*left[0]);
-    const Device device = left[0]->device;
+    const Stream stream = left[0]->stream;
     std::vector<Value*> rest;
     for (Value* v : left) {
       const bool fits =
-          w.wanted.empty() || (v->device == device && space_of(*v) == space);
+          w.wanted.empty() || (v->stream == stream && space_of(*v) == space);
       (fits ? w.wanted : rest).push_back(v);
     }
     run_workshop(w);
@@ -267,12 +268,13 @@ void compute_into(const Tensor& target, const TrackedTensor& t, bool accumulate,
   region.finish();
   const pointwise::ProgramPtr program = program_of(region.code);
   bind_leaves(region, buffers.leaves);
-  const OutputBinding out{target.data_ptr(), target.dtype(), target.strides(),
-                          accumulate};
+  const Stream stream = current_stream(target.device());
+  const OutputBinding out{write_on(target, stream), target.dtype(),
+                          target.strides(), accumulate};
   backend::launch(op,
                   {program.get(), region.space, buffers.leaves, region.slots,
                    std::span(&out, 1)},
-                  target.stream());
+                  stream);
 }
 
 }  // namespace jacquard::tape

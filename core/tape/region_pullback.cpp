@@ -210,7 +210,7 @@ void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
   const ProgramPtr program = with_sums(reverse.program, sums);
   backend::launch(context.name(),
                   {program.get(), space, leaves, slots, outputs},
-                  cotangent.stream());
+                  current_stream(cotangent.device()));
   for (std::size_t j = 0; j < results.size(); ++j)
     if (results[j].defined())
       context.add(edge_of(reverse.wanted[j]),

@@ -150,7 +150,7 @@ TrackedTensor param(Tensor tensor) {
                      std::string(name_of(tensor.dtype())));
   auto node =
       make_intrusive<Node>(tape::next_id(), "param", CallSite{}, tensor.shape(),
-                           tensor.dtype(), tensor.device());
+                           tensor.dtype(), tensor.stream());
   node->leaf = true;
   auto cell = std::make_unique<Value::Cell>();
   cell->node = node;

@@ -62,6 +62,8 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
   const Shape shape;
   const DType dtype;
   const Device device;
+  // Where it is computed; fixed at the call.
+  const Stream stream;
   // A gradient can flow to it: fixed at the call.
   const bool tracked;
   // Pending: some operand, through whatever path, is tracked.

@@ -185,6 +185,7 @@ void Walk::visit(Slot& slot) {
     return;
   }
   if (slot.cotangent.defined() && node.pullback) {
+    const StreamScope scope(node.stream);
     PullbackContext context(*this, node, std::exchange(slot.cotangent, {}));
     node.pullback->run(context);
   }

@@ -1,10 +1,12 @@
 #include "jacquard/device.h"
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/backend/backend.h"
 #include "jacquard/error.h"
@@ -102,8 +104,43 @@ void Stream::synchronize() const {
   backend_of(device_.type).synchronize(*this);
 }
 
+namespace {
+
+// The calling thread's current stream of the device that it used last. A
+// default-constructed stream is the CPU's.
+constinit thread_local Stream latest;
+// What scopes chose, the innermost last.
+thread_local std::vector<Stream> chosen;
+
+}  // namespace
+
 Stream current_stream(Device device) {
-  return backend_of(device.type).current_stream(device.index);
+  if (latest.device() == device) [[likely]]
+    return latest;
+  const auto it = std::find_if(chosen.rbegin(), chosen.rend(),
+                               [&](Stream s) { return s.device() == device; });
+  latest = it != chosen.rend()
+               ? *it
+               : backend_of(device.type).current_stream(device.index);
+  return latest;
+}
+
+StreamScope::StreamScope(Stream stream)
+    : previous_(latest), active_(!(stream == latest)) {
+  if (!active_) return;
+  chosen.push_back(stream);
+  latest = stream;
+}
+
+StreamScope::~StreamScope() {
+  if (!active_) return;
+  chosen.pop_back();
+  latest = previous_;
+}
+
+Stream Stream::make(Device device) {
+  require(device, "Stream::make");
+  return backend_of(device.type).make_stream(device.index);
 }
 
 void synchronize(Device device) {

@@ -1,5 +1,7 @@
 #include "core/tensor/storage.h"
 
+#include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "core/backend/backend.h"
@@ -29,25 +31,65 @@ IntrusivePtr<Storage> Storage::wrap(void* data, std::size_t bytes,
 }
 
 Storage::~Storage() {
+  if (readers_ != nullptr) {
+    try {
+      wait_for_readers(stream_);
+    } catch (...) {
+      // The device is lost: there is no order left to keep.
+    }
+    delete readers_.load();
+  }
   if (deleter_)
     deleter_();
   else
     backend::backend_of(stream_.device().type).free(data_, bytes_, stream_);
 }
 
+void* Storage::read_elsewhere(Stream stream) const {
+  Readers* readers = readers_.load(std::memory_order_acquire);
+  if (readers == nullptr) {
+    auto made = std::make_unique<Readers>();
+    if (readers_.compare_exchange_strong(readers, made.get(),
+                                         std::memory_order_acq_rel))
+      readers = made.release();
+  }
+  std::lock_guard lock(readers->mutex);
+  auto& known = readers->streams;
+  if (std::find(known.begin(), known.end(), stream) == known.end()) {
+    known.push_back(stream);
+    backend::order(stream, stream_);
+  }
+  return data_;
+}
+
+void* Storage::write_elsewhere(Stream stream) {
+  wait_for_readers(stream);
+  backend::order(stream, stream_);
+  stream_ = stream;
+  return data_;
+}
+
+void Storage::wait_for_readers(Stream stream) {
+  Readers* readers = readers_.load(std::memory_order_acquire);
+  if (readers == nullptr) return;
+  std::lock_guard lock(readers->mutex);
+  for (Stream reader : readers->streams) backend::order(stream, reader);
+  readers->streams.clear();
+}
+
 IntrusivePtr<Storage> Storage::make_writable(Stream stream, long mine) {
   IntrusivePtr<Storage> writable;
   if (use_count() == mine) {
     writable = IntrusivePtr<Storage>(this);
+    write_on(stream);
   } else {
     writable = allocate(bytes_, stream);
-    backend::copy("make_writable", writable->data_, data_, bytes_, stream);
+    backend::copy("make_writable", writable->data_, write_on(stream), bytes_,
+                  stream);
     // The two objects trade memory: the sharers keep theirs and have the copy.
     std::swap(data_, writable->data_);
     std::swap(deleter_, writable->deleter_);
-    stream_ = stream;
   }
-  writable->stream_ = stream;
   return writable;
 }
 

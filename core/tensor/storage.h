@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "core/tensor/pool.h"
 #include "core/tensor/ref_count.h"
@@ -24,9 +26,27 @@ class JACQUARD_API Storage : public RefCounted<Storage>,
                                     std::function<void()> deleter);
   ~Storage();
 
-  void* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
+  // The stream that wrote it last.
   Stream stream() const { return stream_; }
+
+  // The memory, for work on `stream` that is enqueued next: that work comes
+  // after what wrote the memory and, if it writes, after what reads it. The
+  // memory lives until the work is done. Costs nothing on the stream that wrote
+  // it, else an event the first time.
+  void* read_on(Stream stream) const {
+    if (stream == stream_) [[likely]]
+      return data_;
+    return read_elsewhere(stream);
+  }
+  // Only whoever holds the storage alone may write.
+  void* write_on(Stream stream) {
+    if (stream == stream_ && readers_ == nullptr) [[likely]]
+      return data_;
+    return write_elsewhere(stream);
+  }
+  // The memory, for who keeps the order himself.
+  void* data() const { return data_; }
 
   // The one door for in-place writers (DESIGN §2.7): returns storage at the
   // same address that only the caller holds. Others who share this storage
@@ -42,10 +62,21 @@ class JACQUARD_API Storage : public RefCounted<Storage>,
       : data_(data), bytes_(bytes), stream_(stream) {}
   friend class RefCounted<Storage>;
 
+  // The other streams that have read the memory since it was written.
+  struct Readers {
+    std::mutex mutex;
+    std::vector<Stream> streams;
+  };
+  void* read_elsewhere(Stream stream) const;
+  void* write_elsewhere(Stream stream);
+  // `stream` comes after all readers.
+  void wait_for_readers(Stream stream);
+
   void* data_;
   std::size_t bytes_;
   Stream stream_;
   std::function<void()> deleter_;  // empty: the backend's memory
+  mutable std::atomic<Readers*> readers_{nullptr};
 };
 
 // What a Tensor points to: immutable.

@@ -57,10 +57,12 @@ Tensor converted(const char* op, const Tensor& from, DType dtype,
   Tensor result = allocate(op, from.shape(), dtype, stream);
   if (from.numel() == 0) return result;
   if (from.dtype() == dtype && from.is_contiguous()) {
-    backend::copy(op, result.data_ptr(), from.data_ptr(), from.bytes(), stream);
+    backend::copy(op, result.data_ptr(), from.data_on(stream), from.bytes(),
+                  stream);
     return result;
   }
-  const backend::Binding leaf{from.data_ptr(), from.dtype(), from.strides()};
+  const backend::Binding leaf{from.data_on(stream), from.dtype(),
+                              from.strides()};
   const backend::OutputBinding output{result.data_ptr(), dtype,
                                       result.strides()};
   backend::launch(op,
@@ -157,6 +159,18 @@ Storage& Tensor::storage() const { return *checked(impl_).storage; }
 void* Tensor::data_ptr() const {
   const TensorImpl& impl = checked(impl_);
   return static_cast<char*>(impl.storage->data()) +
+         impl.offset * static_cast<std::int64_t>(size_of(impl.dtype));
+}
+
+void* Tensor::data_on(Stream stream) const {
+  const TensorImpl& impl = checked(impl_);
+  return static_cast<char*>(impl.storage->read_on(stream)) +
+         impl.offset * static_cast<std::int64_t>(size_of(impl.dtype));
+}
+
+void* write_on(const Tensor& tensor, Stream stream) {
+  const TensorImpl& impl = *TensorImpl::of(tensor);
+  return static_cast<char*>(impl.storage->write_on(stream)) +
          impl.offset * static_cast<std::int64_t>(size_of(impl.dtype));
 }
 

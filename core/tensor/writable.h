@@ -12,4 +12,9 @@ namespace jacquard {
 // as somebody else's.
 JACQUARD_API Tensor make_writable(Tensor tensor, Stream stream);
 
+// The first element, to be written by work that the caller enqueues on `stream`
+// next: it comes after all that was enqueued for the memory. Nobody else may
+// read the memory.
+JACQUARD_API void* write_on(const Tensor& tensor, Stream stream);
+
 }  // namespace jacquard

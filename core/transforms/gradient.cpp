@@ -160,7 +160,7 @@ TrackedTensor Level::enter(const TrackedTensor& x, int argument) {
       return e.alias;
     }
   auto node = make_intrusive<Node>(tape::next_id(), "argument", state_->site,
-                                   v->shape, v->dtype, v->device);
+                                   v->shape, v->dtype, v->stream);
   if (v->node()) {
     auto pass = [](tape::PullbackContext& c) { c.add(0, c.cotangent()); };
     node->add_edge(v->node());

@@ -69,7 +69,7 @@ Tensor writable(const TrackedTensor& leaf) {
   if (!impl->contiguous) {
     tape::set_current(cell, t.contiguous());
   } else {
-    auto storage = impl->storage->make_writable(t.stream(), 0);
+    auto storage = impl->storage->make_writable(current_stream(t.device()), 0);
     tape::set_current(
         cell, TensorImpl::make(std::move(storage), t.shape(), t.strides(),
                                impl->offset, t.dtype()));
@@ -166,7 +166,8 @@ void update_in_place(const std::vector<Group>& groups, int outputs,
     work.push_back(
         {traced.program.get(), space, leaves[g], traced.slots, targets[g]});
   }
-  backend::launch_list("update_in_place", work, tensors[0][0].stream());
+  backend::launch_list("update_in_place", work,
+                       current_stream(tensors[0][0].device()));
 }
 
 }  // namespace jacquard

@@ -62,6 +62,8 @@ void CpuBackend::copy(void* to, const void* from, std::size_t bytes, Stream) {
 Stream CpuBackend::current_stream(int) {
   return Stream::wrap(jacquard::cpu(), nullptr);
 }
+Stream CpuBackend::make_stream(int device) { return current_stream(device); }
+void CpuBackend::order(Stream, Stream) {}
 void CpuBackend::synchronize(Stream) {}
 void CpuBackend::synchronize_device(int) {}
 

@@ -26,6 +26,8 @@ class CpuBackend final : public backend::Backend {
             Stream stream) override;
 
   Stream current_stream(int device) override;
+  Stream make_stream(int device) override;
+  void order(Stream after, Stream before) override;
   void synchronize(Stream stream) override;
   void synchronize_device(int device) override;
 

@@ -44,7 +44,10 @@ class JACQUARD_API Stream {
   Device device() const { return device_; }
   // The backend's own handle (cudaStream_t on CUDA, nullptr on the CPU).
   void* native_handle() const { return handle_; }
-  // A stream that the caller made and keeps alive.
+  // A new queue. It lives as long as the process: make few and keep them.
+  static Stream make(Device device);
+  // A stream that the caller made and keeps alive for as long as values that
+  // were made on it or used there.
   static Stream wrap(Device device, void* native_handle) {
     Stream s;
     s.device_ = device;
@@ -62,8 +65,25 @@ class JACQUARD_API Stream {
   void* handle_ = nullptr;
 };
 
-// The calling thread's stream for the device.
+// The calling thread's stream for the device: one of its own, unless a
+// StreamScope chose another.
 JACQUARD_API Stream current_stream(Device device);
+
+// Makes a stream the calling thread's current one for its device. A value is
+// computed on the stream that was current when its operation was called, and
+// its gradients there, too; where a value is used on another stream, that
+// stream waits for it. Scopes nest.
+class JACQUARD_API StreamScope {
+ public:
+  explicit StreamScope(Stream stream);
+  ~StreamScope();
+  StreamScope(const StreamScope&) = delete;
+  StreamScope& operator=(const StreamScope&) = delete;
+
+ private:
+  Stream previous_;
+  bool active_;
+};
 
 // Waits for all streams of the device that Jacquard knows. Forces nothing.
 JACQUARD_API void synchronize(Device device);

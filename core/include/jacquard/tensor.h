@@ -61,8 +61,12 @@ class JACQUARD_API Tensor {
     return static_cast<std::size_t>(numel()) * size_of(dtype());
   }
   bool is_contiguous() const;
-  // The first element, on the device.
+  // The first element, on the device. Valid for work on stream(); for other
+  // streams there is data_on.
   void* data_ptr() const;
+  // The same, to be read by work that the caller enqueues on `stream` next: it
+  // comes after what wrote the array, and the memory outlives it.
+  void* data_on(Stream stream) const;
 
   // Views: no copy. The offset counts from the first element of this tensor;
   // IndexError if the view would reach outside of the memory.
