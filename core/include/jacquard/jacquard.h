@@ -2,6 +2,7 @@
 #pragma once
 
 #include "jacquard/create.h"
+#include "jacquard/dlpack.h"
 #include "jacquard/gradcheck.h"
 #include "jacquard/gradient.h"
 #include "jacquard/index_ops.h"
