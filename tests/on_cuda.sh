@@ -1,0 +1,14 @@
+#!/bin/sh
+# on_cuda.sh EMULATOR_DIR COMMAND…: runs a program on CUDA: on the GPU if there
+# is one, else on the PTX emulator, and says which.
+emulator=$1
+shift
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
+if [ -n "$gpu" ]; then
+  echo "CUDA tests: on $gpu"
+else
+  echo "CUDA tests: on the PTX emulator"
+  LD_LIBRARY_PATH=$emulator${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  export LD_LIBRARY_PATH
+fi
+JACQUARD_DEVICE=cuda exec "$@"
