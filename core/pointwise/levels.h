@@ -14,9 +14,9 @@ enum class Level : std::uint8_t {
 };
 
 // Whether the last axis of the iteration space is a row.
-bool has_rows(const Code& code);
+JACQUARD_API bool has_rows(const Code& code);
 
 // The level of each instruction; without rows everything is full.
-std::vector<Level> levels(const Code& code);
+JACQUARD_API std::vector<Level> levels(const Code& code);
 
 }  // namespace jacquard::pointwise

@@ -226,8 +226,15 @@ class BoxRunner {
       void* out = ptr[step.out];
       if (step.kind == Step::Kind::row) {
         if (step.check_index) check_index(ptr[step.b]);
-        step.row(ptr[step.a], ptr[step.b], ptr[step.c], out, count_of(rows_),
-                 count_of(l_.cols));
+        step.row({.a = ptr[step.a],
+                  .b = ptr[step.b],
+                  .c = ptr[step.c],
+                  .d = ptr[step.d],
+                  .out = out,
+                  .second = ptr[step.second],
+                  .rows = count_of(rows_),
+                  .cols = count_of(l_.cols),
+                  .places = step.narrow ? 1 : count_of(l_.cols)});
         if (step.round) step.round(out, nullptr, nullptr, out, n);
         continue;
       }

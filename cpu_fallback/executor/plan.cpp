@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 
+#include "cpu_fallback/executor/row_fusion.h"
 #include "jacquard/error.h"
 
 namespace jacquard::cpu_fallback {
@@ -60,6 +61,8 @@ class Compiler {
   Plan compile() {
     resolve_aliases();
     collect_leaves();
+    count_uses();
+    fuse_rows();
     link_chains();
     emit_steps();
     collect_outputs();
@@ -131,40 +134,98 @@ class Compiler {
       const Ref r = static_cast<Ref>(i);
       if (alias_[r] != r || is_source(r)) continue;
       plan_.cost += cost_of(instr(r).op, instr(r).dtype);
-      if (chains_[r].absorbed) continue;
-      made_by_[r] = static_cast<int>(plan_.steps.size());
-      plan_.steps.push_back(chains_[r].count > 1 ? chain_step(r) : step(r));
-      const Step& s = plan_.steps.back();
-      for (const std::uint16_t v : {s.a, s.b, s.c, s.d})
-        if (v != none()) touch(v, made_by_[r]);
+      if (!inside_[r] && !chains_[r].absorbed) emit(r);
     }
+  }
+
+  // The step that makes r, after those that make its operands.
+  void emit(Ref r) {
+    if (is_source(r) || made_by_[r] >= 0) return;
+    Step s = fusion_of_[r] != nullptr ? fused_step(*fusion_of_[r])
+             : chains_[r].count > 1   ? chain_step(r)
+                                      : step(r);
+    for (const std::uint16_t v : {s.a, s.b, s.c, s.d})
+      if (v != none()) emit(v);
+    const int number = static_cast<int>(plan_.steps.size());
+    made_by_[s.out] = number;
+    if (s.second != none()) made_by_[s.second] = number;
+    for (const std::uint16_t v : {s.a, s.b, s.c, s.d})
+      if (v != none()) touch(v, number);
+    plan_.steps.push_back(s);
+  }
+
+  void count_uses() {
+    uses_.assign(code_.instrs.size(), 0);
+    for (int i = 0; i < count(); ++i) {
+      const Ref r = static_cast<Ref>(i);
+      if (alias_[r] != r) continue;
+      for (const Ref a : instr(r).args)
+        if (a != kNoRef) ++uses_[alias_[a]];
+    }
+    for (const auto& out : code_.outputs) ++uses_[alias_[out.value]];
+  }
+
+  void fuse_rows() {
+    fusions_ = find_row_fusions(code_, alias_, uses_);
+    fusion_of_.assign(code_.instrs.size(), nullptr);
+    inside_.assign(code_.instrs.size(), false);
+    for (const RowFusion& f : fusions_) {
+      fusion_of_[f.out] = &f;
+      if (f.second != kNoRef) fusion_of_[f.second] = &f;
+      for (const Ref r : f.inside) inside_[r] = true;
+    }
+  }
+
+  Step fused_step(const RowFusion& f) const {
+    const int type = static_cast<int>(instr(f.out).dtype);
+    const auto value = [&](Ref r) { return r == kNoRef ? none() : r; };
+    Step s;
+    s.kind = Step::Kind::row;
+    s.dtype = instr(f.out).dtype;
+    s.a = value(f.args[0]);
+    s.b = value(f.args[1]);
+    s.c = value(f.args[2]);
+    s.d = value(f.args[3]);
+    s.out = f.out;
+    s.second = value(f.second);
+    switch (f.kind) {
+      case RowFusion::Kind::dot:
+        s.row = table_.row_dot[type];
+        break;
+      case RowFusion::Kind::dot_mulz:
+        s.row = table_.row_dot_mulz[type];
+        break;
+      case RowFusion::Kind::normalize_both:
+        s.row = table_.row_normalize_both[type];
+        s.row_values = 1u << 2;
+        break;
+      case RowFusion::Kind::softmax_point:
+        s.row = table_.row_softmax_point[type];
+        s.row_values = 1u << 1 | 1u << 2 | 1u << 3;
+        break;
+    }
+    return s;
   }
 
   // Arithmetic on a value that nothing else reads joins the chain which makes
   // that value.
   void link_chains() {
     chains_.resize(code_.instrs.size());
-    std::vector<int> uses(code_.instrs.size());
     for (int i = 0; i < count(); ++i) {
       const Ref r = static_cast<Ref>(i);
-      if (alias_[r] != r) continue;
-      for (const Ref a : instr(r).args)
-        if (a != kNoRef) ++uses[alias_[a]];
-    }
-    for (const auto& out : code_.outputs) ++uses[alias_[out.value]];
-    for (int i = 0; i < count(); ++i) {
-      const Ref r = static_cast<Ref>(i);
-      if (alias_[r] == r && link_of(r) != kNoLink) link(r, uses);
+      if (alias_[r] == r && !inside_[r] && fusion_of_[r] == nullptr &&
+          link_of(r) != kNoLink)
+        link(r);
     }
   }
 
-  void link(Ref r, const std::vector<int>& uses) {
+  void link(Ref r) {
     const Ref args[] = {alias_[instr(r).args[0]], alias_[instr(r).args[1]]};
     int best = -1, most = 0;
     for (int k = 0; k < 2; ++k) {
       const Chain& c = chains_[args[k]];
       // mulz is no chain's second operand.
-      if (uses[args[k]] != 1 || c.count == 3 || c.count <= most ||
+      if (uses_[args[k]] != 1 || c.count == 3 || c.count <= most ||
           (k == 1 && instr(r).op == Op::mulz))
         continue;
       best = k;
@@ -212,6 +273,7 @@ class Compiler {
     s.c = c.args[2];
     s.d = c.args[3];
     s.out = r;
+    s.second = none();
     s.chain = c.count == 2
                   ? table_.chain2[type][c.links[0]][c.links[1]]
                   : table_.chain3[type][c.links[0]][c.links[1]][c.links[2]];
@@ -237,6 +299,7 @@ class Compiler {
     s.c = arg(2);
     s.d = none();
     s.out = r;
+    s.second = none();
     const DType operand = instr(in.args[in.op == Op::where ? 1 : 0]).dtype;
     const int op = static_cast<int>(in.op), type = static_cast<int>(operand);
     if (in.op == Op::cast) {
@@ -245,11 +308,15 @@ class Compiler {
       s.kind = Step::Kind::one_hot;
       if (instr(s.a).op != Op::row_index) std::swap(s.a, s.b);
       s.a = none();
+      s.row_values = 1u << 1;
       return s;
     } else if (is_row(in.op)) {
       s.kind = Step::Kind::row;
       s.row = table_.row[op][type];
       s.check_index = in.op == Op::row_pick;
+      if (in.op == Op::row_pick || in.op == Op::row_normalize)
+        s.row_values = 1u << 1;
+      if (in.op == Op::row_normalize_vjp) s.row_values = 1u << 2;
     } else {
       s.tile = table_.op[op][type];
     }
@@ -309,14 +376,12 @@ class Compiler {
       if (!o.once_a_row) wide[o.value] = true;
     for (std::size_t i = plan_.steps.size(); i-- > 0;) {
       Step& s = plan_.steps[i];
-      s.narrow = s.kind == Step::Kind::tile && !wide[s.out];
-      if (s.narrow) continue;
-      const Op op = instr(s.out).op;
-      if (s.kind == Step::Kind::one_hot) continue;
-      wide[s.a] = true;
-      wide[s.d] = true;
-      if (op != Op::row_pick && op != Op::row_normalize) wide[s.b] = true;
-      if (op != Op::row_normalize_vjp) wide[s.c] = true;
+      s.narrow = !wide[s.out] && (s.kind == Step::Kind::tile ||
+                                  is_row_constant(instr(s.out).op));
+      if (s.narrow && s.kind == Step::Kind::tile) continue;
+      const std::uint16_t args[] = {s.a, s.b, s.c, s.d};
+      for (int k = 0; k < 4; ++k)
+        if ((s.row_values >> k & 1) == 0) wide[args[k]] = true;
     }
     for (auto& l : plan_.leaves) l.narrow = l.value != none() && !wide[l.value];
   }
@@ -352,6 +417,8 @@ class Compiler {
         idle.pop_back();
       }
       plan_.home[s.out] = reg;
+      if (s.second != none())
+        plan_.home[s.second] = static_cast<std::uint16_t>(next++);
       if (last[s.out] < 0) idle.push_back(reg);
       for (const std::uint16_t v : {s.a, s.b, s.c, s.d}) {
         if (v == none() || plan_.home[v] < shared ||
@@ -380,6 +447,10 @@ class Compiler {
   std::vector<Ref> alias_;
   std::vector<int> made_by_;
   std::vector<Chain> chains_;
+  std::vector<int> uses_;
+  std::vector<RowFusion> fusions_;
+  std::vector<const RowFusion*> fusion_of_;  // that makes an instruction
+  std::vector<bool> inside_;                 // a fusion
 };
 
 Code reduction_code(DType dtype, Reduction reduction) {

@@ -26,10 +26,13 @@ struct Step {
   // one_hot: a comparison of row_index with a value of the row, b.
   enum class Kind : std::uint8_t { tile, row, one_hot };
   Kind kind = Kind::tile;
-  DType dtype = DType::float32;   // of the result
-  bool narrow = false;            // needs only the first place of each row
-  bool check_index = false;       // row_pick
+  DType dtype = DType::float32;  // of the result
+  bool narrow = false;           // needs only the first place of each row
+  bool check_index = false;      // row_pick
+  // Of row operations, bit i: reads operand i at the first place of each row.
+  std::uint8_t row_values = 0;
   std::uint16_t a, b, c, d, out;  // values; Plan::none() where unused
+  std::uint16_t second;           // of row operations with two results
   TileFn tile = nullptr;
   ChainFn chain = nullptr;  // of tile operations: instead of `tile`
   RowFn row = nullptr;

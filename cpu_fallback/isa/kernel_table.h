@@ -43,12 +43,18 @@ using ChainFn = void (*)(const void* a, const void* b, const void* c,
                          const void* d, void* out, std::size_t n);
 
 // Row operations: `rows` rows of `cols` elements, dense one after another
-// (rows·cols = the tile); all buffers hold rows·cols elements. Row-constant
-// results are written to each place of the row. Sums inside a row are
-// pairwise or in lanes: a function of cols alone. May read and write only
-// rows·cols elements (exactly). out differs from the inputs.
-using RowFn = void (*)(const void* a, const void* b, const void* c, void* out,
-                       std::size_t rows, std::size_t cols);
+// (rows·cols = the tile); all buffers hold rows·cols elements. Sums inside a
+// row are pairwise or in lanes: a function of cols alone. May read and write
+// only rows·cols elements (exactly). Results differ from the inputs.
+struct RowArgs {
+  const void *a = nullptr, *b = nullptr, *c = nullptr, *d = nullptr;
+  void* out = nullptr;
+  void* second = nullptr;  // of operations with two results
+  std::size_t rows = 0, cols = 0;
+  // At how many places of a row a row-constant result is written: cols or 1.
+  std::size_t places = 0;
+};
+using RowFn = void (*)(const RowArgs& args);
 
 struct KernelTable {
   const char* level;  // "x86-64-v2", "x86-64-v3", "x86-64-v4", "generic"
@@ -58,6 +64,12 @@ struct KernelTable {
   // nullptr: no such combination, or not a tile function (leaves, cast, rows).
   TileFn op[pointwise::kOpCount][kDTypeCount];
   RowFn row[pointwise::kOpCount][kDTypeCount];
+  // Several operations in one, for float32 and float64: see
+  // executor/row_fusion.h for what they compute. Operands with one value a row
+  // are read at the first place of each row.
+  RowFn row_dot[kDTypeCount], row_dot_mulz[kDTypeCount];
+  RowFn row_normalize_both[kDTypeCount];
+  RowFn row_softmax_point[kDTypeCount];
   // cast[from][to], register form to register form; to a half type rounds.
   // To bool: ≠ 0. Floating to integer truncates; NaN and values out of range
   // give the smallest integer of the type.

@@ -127,56 +127,73 @@ JACQUARD_INLINE T sum_of(const T* x, std::size_t cols) {
   });
 }
 
-// Walks the rows: body(row's a, b, c, out).
+// The operands and results of one row.
+template <class T>
+struct Row {
+  const T *a, *b, *c, *d;
+  T *out, *second;
+};
+
+// Walks the rows: body(row).
 template <class T, class F>
-JACQUARD_INLINE void rows_of(const void* a, const void* b, const void* c,
-                             void* out, std::size_t rows, std::size_t cols,
-                             F body) {
-  if (cols == 0) return;
-  const T* x = static_cast<const T*>(a);
-  const T* y = static_cast<const T*>(b);
-  const T* z = static_cast<const T*>(c);
-  T* to = static_cast<T*>(out);
-  for (std::size_t r = 0; r < rows; ++r) {
-    const std::size_t at = r * cols;
-    body(x + at, y == nullptr ? y : y + at, z == nullptr ? z : z + at, to + at);
-  }
+JACQUARD_INLINE void each_row(const RowArgs& args, F body) {
+  if (args.cols == 0) return;
+  const auto at = [&](const void* p, std::size_t r) {
+    return p == nullptr ? nullptr : static_cast<const T*>(p) + r * args.cols;
+  };
+  for (std::size_t r = 0; r < args.rows; ++r)
+    body(Row<T>{at(args.a, r), at(args.b, r), at(args.c, r), at(args.d, r),
+                const_cast<T*>(at(args.out, r)),
+                const_cast<T*>(at(args.second, r))});
 }
 
 template <class T>
-void row_sum(const void* a, const void* b, const void* c, void* out,
-             std::size_t rows, std::size_t cols) {
-  rows_of<T>(a, b, c, out, rows, cols,
-             [=](const T* x, const T*, const T*, T* to) {
-               splat_row(sum_of(x, cols), to, cols);
-             });
+void row_sum(const RowArgs& args) {
+  each_row<T>(args, [&](const Row<T>& row) {
+    splat_row(sum_of(row.a, args.cols), row.out, args.places);
+  });
 }
 template <class T>
-void row_mean(const void* a, const void* b, const void* c, void* out,
-              std::size_t rows, std::size_t cols) {
-  rows_of<T>(a, b, c, out, rows, cols,
-             [=](const T* x, const T*, const T*, T* to) {
-               splat_row(sum_of(x, cols) / static_cast<T>(cols), to, cols);
-             });
+void row_mean(const RowArgs& args) {
+  each_row<T>(args, [&](const Row<T>& row) {
+    splat_row(sum_of(row.a, args.cols) / static_cast<T>(args.cols), row.out,
+              args.places);
+  });
 }
 template <class T>
-void row_max(const void* a, const void* b, const void* c, void* out,
-             std::size_t rows, std::size_t cols) {
-  rows_of<T>(a, b, c, out, rows, cols,
-             [=](const T* x, const T*, const T*, T* to) {
-               splat_row(extreme_row<T, false>(x, cols), to, cols);
-             });
+void row_max(const RowArgs& args) {
+  each_row<T>(args, [&](const Row<T>& row) {
+    splat_row(extreme_row<T, false>(row.a, args.cols), row.out, args.places);
+  });
+}
+
+// Σ a·b.
+template <class T, bool strong_zero>
+void row_dot(const RowArgs& args) {
+  using V = Pack<T>;
+  each_row<T>(args, [&](const Row<T>& row) {
+    const T sum = sum_row<T>(args.cols, [&](std::size_t i, std::size_t n) {
+      const V x = load_some(row.a + i, n, T(0));
+      const V y = load_some(row.b + i, n, T(0));
+      if constexpr (strong_zero)
+        return op_mulz(x, y);
+      else
+        return x * y;
+    });
+    splat_row(sum, row.out, args.places);
+  });
 }
 
 // The first place that equals the extreme, or is NaN if that is.
 template <class T, bool smallest>
-void row_arg(const void* a, const void*, const void*, void* out,
-             std::size_t rows, std::size_t cols) {
+void row_arg(const RowArgs& args) {
   using V = Pack<T>;
   constexpr std::size_t lanes = V::lanes;
-  const T* x = static_cast<const T*>(a);
-  std::int64_t* to = static_cast<std::int64_t*>(out);
-  for (std::size_t r = 0; r < rows && cols > 0; ++r, x += cols, to += cols) {
+  const std::size_t cols = args.cols;
+  const T* x = static_cast<const T*>(args.a);
+  std::int64_t* to = static_cast<std::int64_t*>(args.out);
+  for (std::size_t r = 0; r < args.rows && cols > 0;
+       ++r, x += cols, to += cols) {
     const T best = extreme_row<T, smallest>(x, cols);
     const V wanted(best);
     std::size_t i = 0;
@@ -189,22 +206,22 @@ void row_arg(const void* a, const void*, const void*, void* out,
         break;
       }
     }
-    splat_row(static_cast<std::int64_t>(i), to, cols);
+    splat_row(static_cast<std::int64_t>(i), to, args.places);
   }
 }
 
-// b: the index of the row, at each of its places. Out of range: NaN, or 0.
+// b: the index of the row, at its first place. Out of range: NaN, or 0.
 template <class T>
-void row_pick(const void* a, const void* b, const void*, void* out,
-              std::size_t rows, std::size_t cols) {
-  const T* x = static_cast<const T*>(a);
-  const std::int64_t* index = static_cast<const std::int64_t*>(b);
-  T* to = static_cast<T*>(out);
-  for (std::size_t r = 0; r < rows && cols > 0; ++r) {
+void row_pick(const RowArgs& args) {
+  const std::size_t cols = args.cols;
+  const T* x = static_cast<const T*>(args.a);
+  const std::int64_t* index = static_cast<const std::int64_t*>(args.b);
+  T* to = static_cast<T*>(args.out);
+  for (std::size_t r = 0; r < args.rows && cols > 0; ++r) {
     const std::int64_t i = index[r * cols];
     T value = T(0.5) != T(0) ? T(__builtin_nanf("")) : T(0);
     if (i >= 0 && i < static_cast<std::int64_t>(cols)) value = x[r * cols + i];
-    splat_row(value, to + r * cols, cols);
+    splat_row(value, to + r * cols, args.places);
   }
 }
 
@@ -229,53 +246,84 @@ JACQUARD_INLINE T log_of(T x) {
   return lane[0];
 }
 
-// In these three a NaN that the maximum has missed comes back by the sum.
+// In these a NaN that the maximum has missed comes back by the sum.
 // log Σ exp(x − m) + m, m the maximum where it is finite, else 0.
 template <class T>
-void row_logsumexp(const void* a, const void* b, const void* c, void* out,
-                   std::size_t rows, std::size_t cols) {
-  rows_of<T>(a, b, c, out, rows, cols,
-             [=](const T* x, const T*, const T*, T* to) {
-               const T m = extreme_row<T, false, false>(x, cols);
-               const T shift = m - m == T(0) || m != m ? m : T(0);
-               const T sum = log_of(sum_exp(x, shift, cols)) + shift;
-               splat_row(sum, to, cols);
-             });
+void row_logsumexp(const RowArgs& args) {
+  each_row<T>(args, [&](const Row<T>& row) {
+    const T m = extreme_row<T, false, false>(row.a, args.cols);
+    const T shift = m - m == T(0) || m != m ? m : T(0);
+    const T sum = log_of(sum_exp(row.a, shift, args.cols)) + shift;
+    splat_row(sum, row.out, args.places);
+  });
+}
+
+// out = exp(x − max x); returns 1 / Σ out.
+template <class T>
+JACQUARD_INLINE T exp_row(const T* x, T* __restrict out, std::size_t cols) {
+  const Pack<T> m(extreme_row<T, false, false>(x, cols));
+  const T sum = sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
+    const Pack<T> e = exp_some(x, i, n, m);
+    store_some(e, out + i, n);
+    return e;
+  });
+  return T(1) / sum;
 }
 
 template <class T>
-void row_softmax(const void* a, const void* b, const void* c, void* out,
-                 std::size_t rows, std::size_t cols) {
-  rows_of<T>(a, b, c, out, rows, cols,
-             [=](const T* x, const T*, const T*, T* __restrict to) {
-               using V = Pack<T>;
-               const T max = extreme_row<T, false, false>(x, cols);
-               const V m(max);
-               const T sum =
-                   sum_row<T>(cols, [&](std::size_t i, std::size_t n) {
-                     const V e = exp_some(x, i, n, m);
-                     store_some(e, to + i, n);
-                     return e;
-                   });
-               const V scale(T(1) / sum);
-               each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
-                 store_some(load_some(to + i, n, T(0)) * scale, to + i, n);
-               });
-             });
+void row_softmax(const RowArgs& args) {
+  each_row<T>(args, [&](const Row<T>& row) {
+    T* to = row.out;
+    const Pack<T> scale(exp_row(row.a, to, args.cols));
+    each_pack<T>(args.cols, [&](std::size_t i, std::size_t n) {
+      store_some(load_some(to + i, n, T(0)) * scale, to + i, n);
+    });
+  });
+}
+
+// Adding 0 is not nothing: it makes −0 a zero.
+template <class T>
+void row_softmax_point(const RowArgs& args) {
+  using V = Pack<T>;
+  const auto* index = static_cast<const std::int64_t*>(args.b);
+  each_row<T>({.a = args.a,
+               .c = args.c,
+               .d = args.d,
+               .out = args.out,
+               .rows = args.rows,
+               .cols = args.cols},
+              [&](const Row<T>& row) {
+                T* to = row.out;
+                const T scale = exp_row(row.a, to, args.cols);
+                const T factor = *row.d;
+                const std::int64_t place = *index;
+                index += args.cols;
+                const bool inside =
+                    place >= 0 && place < static_cast<std::int64_t>(args.cols);
+                T point = 0;
+                if (inside)
+                  point =
+                      *row.c +
+                      (factor == T(0) ? T(0) : factor * (to[place] * scale));
+                const V scales(scale), factors(factor), zero(T(0));
+                each_pack<T>(args.cols, [&](std::size_t i, std::size_t n) {
+                  const V p = load_some(to + i, n, T(0)) * scales;
+                  store_some(zero + op_mulz(factors, p), to + i, n);
+                });
+                if (inside) to[place] = point;
+              });
 }
 
 template <class T>
-void row_log_softmax(const void* a, const void* b, const void* c, void* out,
-                     std::size_t rows, std::size_t cols) {
-  rows_of<T>(
-      a, b, c, out, rows, cols, [=](const T* x, const T*, const T*, T* to) {
-        using V = Pack<T>;
-        const T max = extreme_row<T, false, false>(x, cols);
-        const V m(max), log_sum(log_of(sum_exp(x, max, cols)));
-        each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
-          store_some((load_some(x + i, n, T(0)) - m) - log_sum, to + i, n);
-        });
-      });
+void row_log_softmax(const RowArgs& args) {
+  each_row<T>(args, [&](const Row<T>& row) {
+    using V = Pack<T>;
+    const T max = extreme_row<T, false, false>(row.a, args.cols);
+    const V m(max), log_sum(log_of(sum_exp(row.a, max, args.cols)));
+    each_pack<T>(args.cols, [&](std::size_t i, std::size_t n) {
+      store_some((load_some(row.a + i, n, T(0)) - m) - log_sum, row.out + i, n);
+    });
+  });
 }
 
 // Mean, then the centred squares. inverse = 1 / sqrt(variance + epsilon).
@@ -295,49 +343,46 @@ JACQUARD_INLINE Moments<T> moments_of(const T* x, T epsilon, std::size_t cols) {
 }
 
 template <class T>
-void row_normalize(const void* a, const void* b, const void* c, void* out,
-                   std::size_t rows, std::size_t cols) {
-  rows_of<T>(a, b, c, out, rows, cols,
-             [=](const T* x, const T* epsilon, const T*, T* to) {
-               const Moments<T> row = moments_of(x, *epsilon, cols);
-               const Pack<T> mean(row.mean), inverse(row.inverse);
-               each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
-                 store_some((load_some(x + i, n, T(0)) - mean) * inverse,
-                            to + i, n);
-               });
-             });
+void row_normalize(const RowArgs& args) {
+  each_row<T>(args, [&](const Row<T>& row) {
+    const Moments<T> moments = moments_of(row.a, *row.b, args.cols);
+    const Pack<T> mean(moments.mean), inverse(moments.inverse);
+    each_pack<T>(args.cols, [&](std::size_t i, std::size_t n) {
+      store_some((load_some(row.a + i, n, T(0)) - mean) * inverse, row.out + i,
+                 n);
+    });
+  });
 }
 
 // dx = inverse · (g − mean(g) − x̂ · mean(g · x̂)), x̂ the normalised row. Two
-// sums at a time, x̂ without its factor.
-template <class T>
-void row_normalize_vjp(const void* a, const void* b, const void* c, void* out,
-                       std::size_t rows, std::size_t cols) {
-  rows_of<T>(
-      a, b, c, out, rows, cols,
-      [=](const T* x, const T* g, const T* epsilon, T* to) {
-        using V = Pack<T>;
-        const T count = static_cast<T>(cols);
-        const auto [sum_x, sum_g] = sum_row_twice<T>(cols, [&](std::size_t i,
-                                                               std::size_t n) {
+// sums at a time, x̂ without its factor. If `both`, x̂ is the second result.
+template <class T, bool both>
+void row_normalize_vjp(const RowArgs& args) {
+  using V = Pack<T>;
+  each_row<T>(args, [&](const Row<T>& row) {
+    const T* x = row.a;
+    const T* g = row.b;
+    const T count = static_cast<T>(args.cols);
+    const auto [sum_x, sum_g] =
+        sum_row_twice<T>(args.cols, [&](std::size_t i, std::size_t n) {
           return Two<V>{load_some(x + i, n, T(0)), load_some(g + i, n, T(0))};
         });
-        const T row_mean = sum_x / count;
-        const V mean(row_mean), shift(sum_g / count);
-        const auto [squares,
-                    along] = sum_row_twice<T>(cols, [&](std::size_t i,
-                                                        std::size_t n) {
+    const T row_mean = sum_x / count;
+    const V mean(row_mean), shift(sum_g / count);
+    const auto [squares, along] =
+        sum_row_twice<T>(args.cols, [&](std::size_t i, std::size_t n) {
           const V centred = load_some(x + i, n, row_mean) - mean;
           return Two<V>{centred * centred, load_some(g + i, n, T(0)) * centred};
         });
-        const T scale = T(1) / sqrt_(squares / count + *epsilon);
-        const V inverse(scale), slope(scale * (scale * along / count));
-        each_pack<T>(cols, [&](std::size_t i, std::size_t n) {
-          const V centred = load_some(x + i, n, T(0)) - mean;
-          const V rest = load_some(g + i, n, T(0)) - shift;
-          store_some(inverse * (rest - centred * slope), to + i, n);
-        });
-      });
+    const T scale = T(1) / sqrt_(squares / count + *row.c);
+    const V inverse(scale), slope(scale * (scale * along / count));
+    each_pack<T>(args.cols, [&](std::size_t i, std::size_t n) {
+      const V centred = load_some(x + i, n, T(0)) - mean;
+      const V rest = load_some(g + i, n, T(0)) - shift;
+      store_some(inverse * (rest - centred * slope), row.out + i, n);
+      if constexpr (both) store_some(centred * inverse, row.second + i, n);
+    });
+  });
 }
 
 template <class T>
@@ -362,12 +407,23 @@ void fill_floating_rows(KernelTable& table, DType dtype) {
   set(Op::row_softmax, &row_softmax<T>);
   set(Op::row_log_softmax, &row_log_softmax<T>);
   set(Op::row_normalize, &row_normalize<T>);
-  set(Op::row_normalize_vjp, &row_normalize_vjp<T>);
+  set(Op::row_normalize_vjp, &row_normalize_vjp<T, false>);
+}
+
+template <class T>
+void fill_fused_rows(KernelTable& table, DType dtype) {
+  const int d = static_cast<int>(dtype);
+  table.row_dot[d] = &row_dot<T, false>;
+  table.row_dot_mulz[d] = &row_dot<T, true>;
+  table.row_normalize_both[d] = &row_normalize_vjp<T, true>;
+  table.row_softmax_point[d] = &row_softmax_point<T>;
 }
 
 }  // namespace
 
 void fill_rows(KernelTable& table) {
+  fill_fused_rows<float>(table, DType::float32);
+  fill_fused_rows<double>(table, DType::float64);
   fill_floating_rows<float>(table, DType::float16);
   fill_floating_rows<float>(table, DType::bfloat16);
   fill_floating_rows<float>(table, DType::float32);

@@ -26,7 +26,13 @@ std::vector<R> run(const KernelTable& table, Op op, const std::vector<T>& a,
   std::vector<R> out(a.size());
   const RowFn fn = row_of(table, op, dtype_of<T>);
   EXPECT_NE(fn, nullptr);
-  fn(a.data(), b, c, out.data(), a.size() / cols, cols);
+  fn({.a = a.data(),
+      .b = b,
+      .c = c,
+      .out = out.data(),
+      .rows = a.size() / cols,
+      .cols = cols,
+      .places = cols});
   return out;
 }
 
