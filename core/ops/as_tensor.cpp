@@ -32,4 +32,11 @@ TrackedTensor as_tensor(const char* name, const Operand& x, Device device) {
   return fill(name, {}, dtype, device, host_scalar(x));
 }
 
+TrackedTensor as_tensor(const char* name, Operand&& x, Device device) {
+  const Operand& same = x;
+  if (x.is_scalar() || !x.tensor().defined() || x.tensor().is_leaf())
+    return as_tensor(name, same, device);
+  return std::move(x).tensor();
+}
+
 }  // namespace jacquard::ops

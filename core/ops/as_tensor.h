@@ -15,5 +15,9 @@ HostScalar host_scalar(const Operand& scalar);
 // becomes a rank-0 constant on `device` with the dtype that it has by itself.
 TrackedTensor as_tensor(const char* name, const Operand& x,
                         Device device = default_device());
+// The same, without a second handle: what an operation is the last to hold is
+// not kept for later questions.
+TrackedTensor as_tensor(const char* name, Operand&& x,
+                        Device device = default_device());
 
 }  // namespace jacquard::ops

@@ -46,10 +46,8 @@ TrackedTensor joined(const char* name, CallSite site,
         c.add(static_cast<int>(i),
               ops::take(name, {}, c.cotangent(), regions[i]));
   };
-  return tape::record_with(
-      name, site, std::move(result), inputs,
-      std::make_unique<tape::ClosurePullback<decltype(pullback)>>(
-          std::move(pullback)));
+  return tape::record_with(name, site, std::move(result), inputs,
+                           tape::make_pullback(std::move(pullback)));
 }
 
 // Checks that there are pieces, on one device; returns their common dtype.

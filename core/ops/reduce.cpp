@@ -38,10 +38,10 @@ ReducedAxes::ReducedAxes(const Shape& shape, const Axes& axes, const char* op)
 }
 
 TrackedTensor reduce(const char* name, tape::Reduction reduction,
-                     const TrackedTensor& x, const ReducedAxes& axes,
-                     bool keepdims, DType dtype, CallSite site) {
-  TrackedTensor result = tape::apply_reduction(name, reduction, x, axes.mask,
-                                               keepdims, dtype, site);
+                     TrackedTensor x, const ReducedAxes& axes, bool keepdims,
+                     DType dtype, CallSite site) {
+  TrackedTensor result = tape::apply_reduction(
+      name, reduction, std::move(x), axes.mask, keepdims, dtype, site);
   tape::force(result, name);
   return result;
 }
@@ -245,9 +245,9 @@ TrackedTensor variance(const char* name, const TrackedTensor& x,
 // (Σ|x|ᵖ)^(1/p) with derivative 0 at 0, for 0 < p < ∞.
 TrackedTensor power_norm(const TrackedTensor& x, const ReducedAxes& axes,
                          bool keepdims, double p, CallSite site) {
-  const auto total = [&](const TrackedTensor& terms) {
-    return reduce("norm", Reduction::sum, terms, axes, keepdims, x.dtype(),
-                  site);
+  const auto total = [&](TrackedTensor terms) {
+    return reduce("norm", Reduction::sum, std::move(terms), axes, keepdims,
+                  x.dtype(), site);
   };
   if (p == 1) return total(abs(x));
   if (p == 2) return sqrt_flat_at_zero(total(square(x)));
@@ -262,17 +262,20 @@ TrackedTensor power_norm(const TrackedTensor& x, const ReducedAxes& axes,
 
 TrackedTensor sum(Operand x, Axes axes, bool keepdims) {
   const CallSite site = x.site();
-  const TrackedTensor t = ops::as_tensor("sum", x);
-  return reduce("sum", Reduction::sum, t, ReducedAxes(t.shape(), axes, "sum"),
-                keepdims, accumulated(t.dtype()), site);
+  TrackedTensor t = ops::as_tensor("sum", std::move(x));
+  const ReducedAxes reduced(t.shape(), axes, "sum");
+  const DType dtype = accumulated(t.dtype());
+  return reduce("sum", Reduction::sum, std::move(t), reduced, keepdims, dtype,
+                site);
 }
 
 TrackedTensor mean(Operand x, Axes axes, bool keepdims) {
   const CallSite site = x.site();
-  const TrackedTensor t = ops::as_tensor("mean", x);
-  return reduce("mean", Reduction::mean, t,
-                ReducedAxes(t.shape(), axes, "mean"), keepdims,
-                is_floating(t.dtype()) ? t.dtype() : default_dtype(), site);
+  TrackedTensor t = ops::as_tensor("mean", std::move(x));
+  const ReducedAxes reduced(t.shape(), axes, "mean");
+  const DType dtype = is_floating(t.dtype()) ? t.dtype() : default_dtype();
+  return reduce("mean", Reduction::mean, std::move(t), reduced, keepdims, dtype,
+                site);
 }
 
 TrackedTensor prod(Operand x, Axes named, bool keepdims) {

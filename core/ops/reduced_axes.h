@@ -19,7 +19,7 @@ struct ReducedAxes {
 
 // x reduced, computed at once; pending operands are computed inside.
 TrackedTensor reduce(const char* name, tape::Reduction reduction,
-                     const TrackedTensor& x, const ReducedAxes& axes,
-                     bool keepdims, DType dtype, CallSite site);
+                     TrackedTensor x, const ReducedAxes& axes, bool keepdims,
+                     DType dtype, CallSite site);
 
 }  // namespace jacquard::ops

@@ -23,20 +23,22 @@ TrackedTensor forced(const char* name, TrackedTensor x) {
 }
 
 // A row operation of the same shape along `axis`.
-TrackedTensor along(const char* name, Op op, const Operand& operand, int axis) {
+TrackedTensor along(const char* name, Op op, Operand operand, int axis) {
   const CallSite site = operand.site();
-  TrackedTensor x = ops::as_tensor(name, operand);
+  TrackedTensor x = ops::as_tensor(name, std::move(operand));
   const Shape shape = x.shape();
   const int rank = shape.rank();
   if (rank == 0) {
     normalize_axis(axis, {1}, name);
     x = reshape(Operand(std::move(x), site), {1});
-    x = forced(name, tape::apply_row(name, op, x, nullptr, nullptr, site));
+    x = forced(name,
+               tape::apply_row(name, op, std::move(x), nullptr, nullptr, site));
     return reshape(Operand(std::move(x), site), {});
   }
   axis = normalize_axis(axis, shape, name);
   if (axis != rank - 1) x = transpose(Operand(std::move(x), site), axis, -1);
-  x = forced(name, tape::apply_row(name, op, x, nullptr, nullptr, site));
+  x = forced(name,
+             tape::apply_row(name, op, std::move(x), nullptr, nullptr, site));
   if (axis != rank - 1) x = transpose(Operand(std::move(x), site), axis, -1);
   return x;
 }
@@ -44,11 +46,11 @@ TrackedTensor along(const char* name, Op op, const Operand& operand, int axis) {
 }  // namespace
 
 TrackedTensor softmax(Operand x, int axis) {
-  return along("softmax", Op::row_softmax, x, axis);
+  return along("softmax", Op::row_softmax, std::move(x), axis);
 }
 
 TrackedTensor log_softmax(Operand x, int axis) {
-  return along("log_softmax", Op::row_log_softmax, x, axis);
+  return along("log_softmax", Op::row_log_softmax, std::move(x), axis);
 }
 
 namespace {
@@ -101,7 +103,7 @@ TrackedTensor row_losses(TrackedTensor z, TrackedTensor target, CallSite site) {
 TrackedTensor cross_entropy(Operand logits, Operand target,
                             LossReduction reduction) {
   const CallSite site = logits.site();
-  TrackedTensor z = ops::as_tensor(kCrossEntropy, logits);
+  TrackedTensor z = ops::as_tensor(kCrossEntropy, std::move(logits));
   TrackedTensor t = ops::as_tensor(kCrossEntropy, target, z.device());
   check_classes(z, t);
   const DType dtype = z.dtype();
@@ -116,9 +118,10 @@ TrackedTensor cross_entropy(Operand logits, Operand target,
   } else {
     const auto how = reduction == LossReduction::mean ? tape::Reduction::mean
                                                       : tape::Reduction::sum;
+    const DType computed = loss.dtype();
     loss = forced(kCrossEntropy,
-                  tape::apply_reduction(kCrossEntropy, how, loss, 0b11, false,
-                                        loss.dtype(), site));
+                  tape::apply_reduction(kCrossEntropy, how, std::move(loss),
+                                        0b11, false, computed, site));
   }
   return tape::apply_cast(kCrossEntropy, Operand(std::move(loss), site), dtype);
 }
@@ -141,7 +144,7 @@ TrackedTensor layer_norm(Operand operand, const TrackedTensor& weight,
                          const TrackedTensor& bias, double eps) {
   constexpr const char* name = "layer_norm";
   const CallSite site = operand.site();
-  TrackedTensor x = ops::as_tensor(name, operand);
+  TrackedTensor x = ops::as_tensor(name, std::move(operand));
   if (x.rank() == 0)
     throw ShapeError("layer_norm: [] has no last axis to normalize over");
   check_row_parameter("weight", weight, x.shape());
@@ -155,8 +158,8 @@ TrackedTensor layer_norm(Operand operand, const TrackedTensor& weight,
     x = tape::apply_cast(name, Operand(std::move(x), site), DType::float32);
 
   const Operand epsilon(eps, site);
-  TrackedTensor y =
-      tape::apply_row(name, Op::row_normalize, x, &epsilon, nullptr, site);
+  TrackedTensor y = tape::apply_row(name, Op::row_normalize, std::move(x),
+                                    &epsilon, nullptr, site);
   if (weight.defined())
     y = tape::apply(name, Op::mul, Operand(std::move(y), site), weight);
   if (bias.defined())

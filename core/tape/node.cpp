@@ -1,5 +1,7 @@
 #include "core/tape/node.h"
 
+#include "core/tape/recut.h"
+
 namespace jacquard::tape {
 
 void Edges::push_back(NodePtr node) {
@@ -21,20 +23,42 @@ void Edges::clear() {
   size_ = 0;
 }
 
+PullbackBase::~PullbackBase() {
+  for (int i = 0; i < edges_.size(); ++i)
+    if (edges_[i]) edges_[i]->consumers.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void PullbackBase::add_edge(NodePtr node) {
+  if (node) node->consumers.fetch_add(1, std::memory_order_relaxed);
+  edges_.push_back(std::move(node));
+}
+
 Node::~Node() {
-  for (int i = 0; i < edges.size(); ++i)
-    if (edges[i]) edges[i]->consumers.fetch_sub(1, std::memory_order_relaxed);
+  if (recut_) {
+    recut_->end();
+    recut_->release();
+  }
   delete extras_.load(std::memory_order_relaxed);
 }
 
-void Node::add_edge(NodePtr node) {
-  if (node) node->consumers.fetch_add(1, std::memory_order_relaxed);
-  edges.push_back(std::move(node));
+void Node::set_recut(Recut& recut) {
+  recut.retain();
+  recut_ = &recut;
+}
+
+PullbackPtr Node::pullback() const {
+  if (!recut_) return pullback_;
+  const std::lock_guard lock(recut_->mutex());
+  return pullback_;
+}
+
+void Node::write_inside() {
+  if (recut_) recut_->write_inside();
 }
 
 void Node::leave(bool frees) {
   // Without a pullback (leaves, arguments) there is nothing to give up.
-  frees = frees && pullback;
+  frees = frees && (recut_ || pullback_);
   std::int32_t left = consumers.fetch_sub(1, std::memory_order_acq_rel) - 1;
   if (!frees || left != 0) return;
   if (consumers.compare_exchange_strong(left, kGivenUp,
@@ -43,10 +67,8 @@ void Node::leave(bool frees) {
 }
 
 void Node::give_up() {
-  pullback.reset();
-  for (int i = 0; i < edges.size(); ++i)
-    if (edges[i]) edges[i]->consumers.fetch_sub(1, std::memory_order_relaxed);
-  edges.clear();
+  if (recut_) recut_->end();
+  pullback_ = nullptr;
 }
 
 Node::Extras& Node::extras() {

@@ -23,14 +23,8 @@ namespace jacquard::tape {
 
 class Node;
 class PullbackContext;
+class Recut;
 using NodePtr = IntrusivePtr<Node>;
-
-// From the cotangent of a node's value to those of its inputs.
-class PullbackBase : public PooledNew<PullbackBase> {
- public:
-  virtual ~PullbackBase() = default;
-  virtual void run(PullbackContext& context) = 0;
-};
 
 // The inputs of a node: up to four in place.
 class Edges {
@@ -52,6 +46,24 @@ class Edges {
   std::unique_ptr<std::vector<NodePtr>> more_;
 };
 
+// From the cotangent of a node's value to those of its inputs.
+class PullbackBase : public RefCounted<PullbackBase>,
+                     public PooledNew<PullbackBase> {
+ public:
+  PullbackBase() = default;
+  virtual ~PullbackBase();
+  virtual void run(PullbackContext& context) = 0;
+
+  // Adds an input (nullptr: a constant); as long as the pullback lives, it
+  // leads to `node`.
+  void add_edge(NodePtr node);
+  const Edges& edges() const { return edges_; }
+
+ private:
+  Edges edges_;
+};
+using PullbackPtr = IntrusivePtr<PullbackBase>;
+
 class Node : public RefCounted<Node>, public PooledNew<Node> {
  public:
   Node(std::uint64_t id, const char* name, CallSite site, const Shape& shape,
@@ -69,8 +81,15 @@ class Node : public RefCounted<Node>, public PooledNew<Node> {
     if (drop()) LateDestruction<Node>::destroy(this);
   }
 
-  // Adds an input (nullptr: a constant) that now leads to `node`.
-  void add_edge(NodePtr node);
+  // Before anybody else sees the node. Without a pullback there are no inputs.
+  void set_pullback(PullbackPtr pullback) { pullback_ = std::move(pullback); }
+  // The same; from now on the pullback may be replaced at any time.
+  void set_recut(Recut& recut);
+  // The pullback and the inputs, as they are now. For who has entered.
+  PullbackPtr pullback() const;
+  // Before a walk that is recorded: see Recut::write_inside.
+  void write_inside();
+
   // A walk holds the nodes that it collected, so that no other walk (on another
   // thread, or inside a hook) gives them up meanwhile. Each enter(), whatever
   // it returns, is followed by one leave(). False if it was given up before.
@@ -89,9 +108,7 @@ class Node : public RefCounted<Node>, public PooledNew<Node> {
   const Stream stream;  // of the value; the pullback runs there
 
   bool leaf = false;
-  Edges edges;
-  std::unique_ptr<PullbackBase> pullback;
-  // Nodes whose edges, pending values whose operands, and walks whose slots
+  // Pullbacks whose edges, pending values whose operands, and walks whose slots
   // lead here; far below 0 once it was given up.
   std::atomic<std::int32_t> consumers{0};
 
@@ -109,9 +126,12 @@ class Node : public RefCounted<Node>, public PooledNew<Node> {
 
  private:
   friend class LateDestruction<Node>;
+  friend class Recut;
   mutable const Node* next_dead_ = nullptr;
   static constexpr std::int32_t kGivenUp = -(1 << 30);
   void give_up();
+  PullbackPtr pullback_;  // guarded by the recut, if there is one
+  Recut* recut_ = nullptr;
   std::atomic<Extras*> extras_{nullptr};
 };
 

@@ -257,7 +257,7 @@ TrackedTensor apply_cast(const char* name, Operand x, DType dtype) {
                       to_arg(std::move(x), from, name), {}, {});
 }
 
-TrackedTensor apply_row(const char* name, Op op, const TrackedTensor& a,
+TrackedTensor apply_row(const char* name, Op op, TrackedTensor a,
                         const Operand* b, const Operand* c, CallSite site) {
   const DType t = is_floating(a.dtype()) ? a.dtype()
                   : op == Op::row_argmax || op == Op::row_argmin
@@ -268,27 +268,31 @@ TrackedTensor apply_row(const char* name, Op op, const TrackedTensor& a,
   auto arg = [&](const Operand* x, int i) {
     return x ? to_arg(Operand(*x), dtype_of_arg(op, i, t), name) : Arg{};
   };
-  return make_pending(name, site, op, result, t, a.device(),
-                      to_arg(Operand(a), t, name), arg(b, 1), arg(c, 2));
+  const Device device = a.device();
+  return make_pending(name, site, op, result, t, device,
+                      to_arg(Operand(std::move(a)), t, name), arg(b, 1),
+                      arg(c, 2));
 }
 
 TrackedTensor apply_reduction(const char* name, Reduction reduction,
-                              const TrackedTensor& x, unsigned axes,
-                              bool keepdims, DType dtype, CallSite site) {
+                              TrackedTensor x, unsigned axes, bool keepdims,
+                              DType dtype, CallSite site) {
   Expression e;
   e.op = Op::load;
   e.reduction = reduction;
   e.axes = static_cast<std::uint8_t>(axes);
   e.keepdims = keepdims;
   e.operand_dtype = dtype;
-  e.args[0] = to_arg(Operand(x), dtype, name);
+  e.args[0] = to_arg(Operand(std::move(x)), dtype, name);
+  const Value& operand = *e.args[0].value;
+  const Device device = operand.device;
   Shape shape;
-  for (int i = 0; i < x.rank(); ++i) {
+  for (int i = 0; i < operand.shape.rank(); ++i) {
     const bool reduced = axes >> i & 1;
-    if (!reduced || keepdims) shape.push_back(reduced ? 1 : x.shape()[i]);
+    if (!reduced || keepdims) shape.push_back(reduced ? 1 : operand.shape[i]);
   }
   const Traits traits = traits_of(e.args);
-  return handle(make_value(name, site, shape, dtype, x.device(), false, traits,
+  return handle(make_value(name, site, shape, dtype, device, false, traits,
                            std::move(e)));
 }
 

@@ -22,15 +22,15 @@ TrackedTensor apply_cast(const char* name, Operand x, DType dtype);
 // the primitive gives a row constant. `b` and `c` as the primitive asks
 // (undefined if absent). Pending: the caller forces what it makes of them (with
 // force) before handing it out.
-TrackedTensor apply_row(const char* name, Op op, const TrackedTensor& a,
+TrackedTensor apply_row(const char* name, Op op, TrackedTensor a,
                         const Operand* b = nullptr, const Operand* c = nullptr,
                         CallSite site = {});
 
 // A pending reduction over `axes` (bit i: axis i); result dtype as given, which
 // the operand is cast to first. The caller forces it.
 TrackedTensor apply_reduction(const char* name, Reduction reduction,
-                              const TrackedTensor& x, unsigned axes,
-                              bool keepdims, DType dtype, CallSite site);
+                              TrackedTensor x, unsigned axes, bool keepdims,
+                              DType dtype, CallSite site);
 
 // Leaves without memory: op is index (int64; no slots), uniform or normal (seed
 // and offset). A pending constant.

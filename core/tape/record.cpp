@@ -20,7 +20,7 @@ bool would_record(std::span<const TrackedTensor* const> inputs) {
 
 TrackedTensor record_with(const char* name, CallSite site, Tensor result,
                           std::span<const TrackedTensor* const> inputs,
-                          std::unique_ptr<PullbackBase> pullback) {
+                          PullbackPtr pullback) {
   if (!is_floating(result.dtype())) return TrackedTensor(std::move(result));
   auto node = make_intrusive<Node>(next_id(), name, site, result.shape(),
                                    result.dtype(), result.stream());
@@ -31,9 +31,9 @@ TrackedTensor record_with(const char* name, CallSite site, Tensor result,
       force(*v);
       edge = v->node();
     }
-    node->add_edge(std::move(edge));
+    pullback->add_edge(std::move(edge));
   }
-  node->pullback = std::move(pullback);
+  node->set_pullback(std::move(pullback));
   return handle(make_intrusive<Value>(std::move(result), std::move(node)));
 }
 

@@ -92,14 +92,19 @@ class PullbackContext {
 
  private:
   friend class Walk;
-  PullbackContext(Walk& walk, Node& node, TrackedTensor cotangent)
-      : walk_(walk), node_(node), cotangent_(std::move(cotangent)) {}
+  PullbackContext(Walk& walk, Node& node, const Edges& edges,
+                  TrackedTensor cotangent)
+      : walk_(walk),
+        node_(node),
+        edges_(edges),
+        cotangent_(std::move(cotangent)) {}
   Target make_target(int i, const Strides& fresh);
   Tensor part_buffer(int i);
   static void add_into(const Tensor& part, const TrackedTensor& g);
 
   Walk& walk_;
   Node& node_;
+  const Edges& edges_;
   TrackedTensor cotangent_;
 };
 
@@ -107,7 +112,7 @@ class PullbackContext {
 // of the pullback is inputs[i]; the callable is dropped if nothing is tracked.
 TrackedTensor record_with(const char* name, CallSite site, Tensor result,
                           std::span<const TrackedTensor* const> inputs,
-                          std::unique_ptr<PullbackBase> pullback);
+                          PullbackPtr pullback);
 
 // Whether an operation on the inputs would be recorded now.
 bool would_record(std::span<const TrackedTensor* const> inputs);
@@ -123,13 +128,18 @@ class ClosurePullback final : public PullbackBase {
 };
 
 template <class F>
+PullbackPtr make_pullback(F f) {
+  return PullbackPtr::adopt(new ClosurePullback<F>(std::move(f)));
+}
+
+template <class F>
 TrackedTensor record(const char* name, CallSite site, Tensor result,
                      std::initializer_list<const TrackedTensor*> inputs,
                      F pullback) {
   std::span<const TrackedTensor* const> all(inputs.begin(), inputs.size());
   if (!would_record(all)) return TrackedTensor(std::move(result));
   return record_with(name, site, std::move(result), all,
-                     std::make_unique<ClosurePullback<F>>(std::move(pullback)));
+                     make_pullback(std::move(pullback)));
 }
 
 }  // namespace jacquard::tape

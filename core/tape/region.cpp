@@ -5,6 +5,7 @@
 
 #include "core/backend/launch.h"
 #include "core/tape/bindings.h"
+#include "core/tape/recut.h"
 #include "core/tape/region_builder.h"
 #include "core/tape/region_pullback.h"
 #include "jacquard/error.h"
@@ -64,34 +65,37 @@ void bind_leaves(const RegionBuilder& region, std::vector<Binding>& out) {
   }
 }
 
-NodePtr make_node(Value& v, const RegionBuilder& region,
-                  const pointwise::ProgramPtr& program, const Shape& over_space,
-                  const Tensor& result) {
+// `inside`: what others hold of the region.
+NodePtr make_node(Value& v, const Region& region, const Known& code,
+                  const Shape& over_space, const Tensor& result,
+                  std::vector<Inside> inside) {
   auto node =
       make_intrusive<Node>(v.id, v.name, v.site, v.shape, v.dtype, v.stream);
-  node->pullback = std::make_unique<RegionPullback>(*node, program, region,
-                                                    over_space, result);
+  node->set_pullback(PullbackPtr::adopt(
+      new RegionPullback(code.program, region, over_space, result)));
+  if (inside.empty()) return node;
+  auto recut = make_intrusive<Recut>(*node, region, code.code, over_space,
+                                     result, inside);
+  node->set_recut(*recut);
+  for (const Inside& i : inside)
+    if (!i.value->add_recut(*recut)) recut->cut_at(*i.value);
   return node;
 }
 
-// Marks what other values will not find on the tape any more.
 void mark_inside(const RegionBuilder& region, const Value& root) {
-  for (Value* v : region.inside) {
-    if (v == &root) continue;
-    v->inlined.store(true, std::memory_order_relaxed);
-    if (root.tracked && v->tracked)
-      v->bypassed.store(true, std::memory_order_relaxed);
-  }
+  for (Value* v : region.inside)
+    if (v != &root) v->inlined.store(true, std::memory_order_relaxed);
 }
 
 void publish_all(std::span<Value* const> wanted, const RegionBuilder& region,
-                 const pointwise::ProgramPtr& program, const Buffers& buffers) {
+                 const Known& code, const Buffers& buffers,
+                 std::vector<Inside> held) {
   if (wanted.size() == 1) {
     Value& v = *wanted[0];
     NodePtr node;
     if (v.tracked)
-      node = make_node(v, region, program, buffers.over_space[0],
-                       buffers.tensors[0]);
+      node = make_node(v, region, code, buffers.over_space[0],
+                       buffers.tensors[0], std::move(held));
     mark_inside(region, v);
     v.publish(buffers.tensors[0], std::move(node));
     return;
@@ -107,8 +111,8 @@ void publish_all(std::span<Value* const> wanted, const RegionBuilder& region,
       part.begin(space_of(v), wanted);
       if (!part.add_output(v)) continue;
       part.finish();
-      node = make_node(v, part, program_of(part.code), buffers.over_space[i],
-                       buffers.tensors[i]);
+      node = make_node(v, part, known(part.code), buffers.over_space[i],
+                       buffers.tensors[i], part.held_inside(wanted, region));
       mark_inside(part, v);
     }
     v.publish(buffers.tensors[i], std::move(node));
@@ -167,7 +171,8 @@ Workshop& workshop() {
 void run_group(Workshop& w);
 
 void split_group(Workshop& w) {
-  const std::vector<Value*> all = w.wanted;
+  std::vector<Value*> all = w.wanted;
+  std::ranges::sort(all, {}, &Value::id);  // operands first
   for (Value* v : all) {
     w.wanted.assign(1, v);
     run_group(w);
@@ -200,19 +205,25 @@ void run_group(Workshop& w) {
     return;
   }
   add_repeated(w.region, w.wanted);
+  std::vector<Inside> held = w.region.held_inside(w.wanted, w.region);
+  // Room for the leaves of any part of the region, however it will be cut.
+  if (w.region.leaves.size() + w.wanted.size() - 1 + held.size() > kMaxMask) {
+    w.wanted.size() == 1 ? split_region(w) : split_group(w);
+    return;
+  }
   w.region.finish();
-  const pointwise::ProgramPtr program = program_of(w.region.code);
+  const Known& code = known(w.region.code);
   try {
     bind_outputs(w.wanted, w.region, w.buffers);
     bind_leaves(w.region, w.buffers.leaves);
     backend::launch(w.wanted[0]->name,
-                    {program.get(), w.region.space, w.buffers.leaves,
+                    {code.program.get(), w.region.space, w.buffers.leaves,
                      w.region.slots, w.buffers.outputs},
                     w.wanted[0]->stream);
   } catch (const Error&) {
     rethrow_with_site(*w.wanted[0]);
   }
-  publish_all(w.wanted, w.region, program, w.buffers);
+  publish_all(w.wanted, w.region, code, w.buffers, std::move(held));
 }
 
 void run_workshop(Workshop& w) {

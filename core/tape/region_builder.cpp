@@ -102,6 +102,7 @@ void RegionBuilder::release() {
   refs_.clear();
   stack_.clear();
   has_row = false;
+  has_stop = false;
   root_ = nullptr;
 }
 
@@ -122,11 +123,6 @@ bool RegionBuilder::add_output(Value& v) {
     r = push({Op::cast, e->operand_dtype, 0, {r, kNoRef, kNoRef}});
   output(r, e->reduction, operand.shape);
   return true;
-}
-
-bool RegionBuilder::one_a_row(const Shape& shape) const {
-  const int last = space.rank() - 1;
-  return shape.rank() == space.rank() && shape[last] == 1 && space[last] != 1;
 }
 
 Ref RegionBuilder::add_value(Value& v) {
@@ -168,7 +164,8 @@ Ref RegionBuilder::visit(Value& root) {
     }
     refs_.insert(&v, emit(v, *f.expression));
     if (&v != root_ && v.inlined.load(std::memory_order_relaxed) &&
-        !v.has_row && leaves.size() > f.leaves_before && v.shape == space)
+        v.use_count() > 1 && !v.has_row && leaves.size() > f.leaves_before &&
+        v.shape == space)
       repeated.push_back(&v);
     inside.push_back(&v);
     stack_.pop_back();
@@ -257,20 +254,48 @@ Ref RegionBuilder::operand(const Value& user, const Expression& e, int i) {
 }
 
 Ref RegionBuilder::push(Instr instr) {
+  has_stop = has_stop || instr.op == Op::stop_gradient;
   code.instrs.push_back(instr);
   return static_cast<Ref>(code.instrs.size() - 1);
 }
 
+bool Region::is_per_row(const Shape& shape) const {
+  if (!has_row || space.rank() == 0 || space[space.rank() - 1] == 1)
+    return false;
+  return shape.rank() == 0 || shape[shape.rank() - 1] == 1;
+}
+
 void RegionBuilder::finish() {
-  if (!has_row || space.rank() == 0) return;
-  const int last = space.rank() - 1;
-  if (space[last] == 1) return;
-  for (std::size_t i = 0; i < leaves.size(); ++i) {
-    const Shape& s = leaves[i]->shape;
-    code.leaves[i].per_row = s.rank() == 0 || s[s.rank() - 1] == 1;
-  }
+  if (!has_row) return;
+  for (std::size_t i = 0; i < leaves.size(); ++i)
+    code.leaves[i].per_row = is_per_row(leaves[i]->shape);
   for (std::size_t i = 0; i < code.outputs.size(); ++i)
-    code.outputs[i].once_a_row = one_a_row(*output_shapes_[i]);
+    code.outputs[i].once_a_row = output_shapes_[i]->rank() == space.rank() &&
+                                 is_per_row(*output_shapes_[i]);
+}
+
+std::vector<Inside> RegionBuilder::held_inside(std::span<Value* const> outputs,
+                                               const RegionBuilder& all) const {
+  std::vector<Inside> held;
+  if (std::ranges::none_of(outputs, &Value::tracked)) return held;
+  for (Value* v : inside)
+    if (v->tracked && v->use_count() > 1 &&
+        std::ranges::find(outputs, v) == outputs.end())
+      held.push_back({v, static_cast<Ref>(refs_.find(v))});
+  if (held.empty()) return held;
+
+  std::vector<long> uses(held.size());
+  PointerMap place;
+  for (std::size_t i = 0; i < held.size(); ++i)
+    place.insert(held[i].value, static_cast<int>(i));
+  for (const Value* v : all.pinned_)
+    for (const Arg& a : v->pinned().args)
+      if (const int i = a.value ? place.find(a.value.get()) : -1; i >= 0)
+        ++uses[static_cast<std::size_t>(i)];
+  std::size_t i = 0;
+  std::erase_if(
+      held, [&](const Inside& h) { return h.value->use_count() <= uses[i++]; });
+  return held;
 }
 
 RegionSize measure(const Arg* args) {
@@ -319,18 +344,15 @@ std::uint64_t quick_hash(const Code& c) {
 
 }  // namespace
 
-const ProgramPtr& program_of(const Code& code) {
-  struct Seen {
-    Code code;
-    ProgramPtr program;
-  };
-  thread_local std::unordered_multimap<std::uint64_t, Seen> seen;
+const Known& known(const Code& code) {
+  thread_local std::unordered_multimap<std::uint64_t, Known> seen;
   const std::uint64_t h = quick_hash(code);
   const auto [first, last] = seen.equal_range(h);
   for (auto it = first; it != last; ++it)
-    if (it->second.code == code) return it->second.program;
-  ProgramPtr program = pointwise::Program::intern(code);
-  return seen.emplace(h, Seen{code, std::move(program)})->second.program;
+    if (*it->second.code == code) return it->second;
+  Known fresh{std::make_shared<const Code>(code),
+              pointwise::Program::intern(code)};
+  return seen.emplace(h, std::move(fresh))->second;
 }
 
 }  // namespace jacquard::tape

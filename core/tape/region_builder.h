@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -47,10 +48,30 @@ class PointerMap {
   std::size_t size_ = 0;
 };
 
+// A program over values.
+struct Region {
+  Shape space;
+  pointwise::Code code;
+  std::vector<Value*> leaves;  // in the order of code.leaves
+  std::vector<Literal> slots;
+  bool has_row = false;
+  // Some leaf may be read only where no gradient flows.
+  bool has_stop = false;
+
+  // Whether a leaf of this shape is the same along rows of more than one.
+  bool is_per_row(const Shape& shape) const;
+};
+
+// A pending value, and the instruction that is it.
+struct Inside {
+  Value* value;
+  pointwise::Ref ref;
+};
+
 // Gathers pending values into code. Values are visited depth first from the
 // outputs, so equal expressions give equal code whatever order they were called
 // in; leaves are numbered as met.
-class RegionBuilder {
+class RegionBuilder : public Region {
  public:
   ~RegionBuilder() { release(); }
 
@@ -71,16 +92,16 @@ class RegionBuilder {
   }
   // After the last output: settles what depends on the space.
   void finish();
+  // Tracked values in the inside, none of `outputs`, that others hold than the
+  // values that `all` has gathered (this builder or one that gathered more).
+  std::vector<Inside> held_inside(std::span<Value* const> outputs,
+                                  const RegionBuilder& all) const;
 
-  Shape space;
-  pointwise::Code code;
-  std::vector<Value*> leaves;  // in the order of code.leaves
-  std::vector<Literal> slots;
   // Pending values in the inside, and of those the ones that an earlier region
-  // had in its inside already and that are worth writing now.
+  // had in its inside already and that are worth writing now: to read them
+  // saves loads, and somebody holds them.
   std::vector<Value*> inside;
   std::vector<Value*> repeated;
-  bool has_row = false;
 
  private:
   struct Frame {
@@ -89,9 +110,6 @@ class RegionBuilder {
     int next;
     std::size_t leaves_before;
   };
-  // Whether a value of this shape has one element for each row of the space,
-  // which has rows of more than one.
-  bool one_a_row(const Shape& shape) const;
   pointwise::Ref visit(Value& root);
   bool open(Frame& frame);
   int leaf(Value& v);
@@ -109,7 +127,15 @@ class RegionBuilder {
   const Value* root_ = nullptr;
 };
 
-// The program with this code; remembers what it has seen on this thread.
-const pointwise::ProgramPtr& program_of(const pointwise::Code& code);
+// Code, and the program that it makes.
+struct Known {
+  std::shared_ptr<const pointwise::Code> code;
+  pointwise::ProgramPtr program;
+};
+// Remembers what it has seen on this thread, as long as the thread lives.
+const Known& known(const pointwise::Code& code);
+inline const pointwise::ProgramPtr& program_of(const pointwise::Code& code) {
+  return known(code).program;
+}
 
 }  // namespace jacquard::tape

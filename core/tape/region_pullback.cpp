@@ -17,8 +17,26 @@ namespace jacquard::tape {
 using pointwise::Program;
 using pointwise::ProgramPtr;
 
-RegionPullback::RegionPullback(Node& node, const ProgramPtr& program,
-                               const RegionBuilder& region,
+namespace {
+
+// The leaves that are read where a gradient flows.
+std::uint64_t unstopped_leaves(const pointwise::Code& code) {
+  std::vector<bool> flows(code.instrs.size());
+  for (const pointwise::Output& o : code.outputs) flows[o.value] = true;
+  std::uint64_t leaves = 0;
+  for (std::size_t r = code.instrs.size(); r-- > 0;) {
+    const pointwise::Instr& instr = code.instrs[r];
+    if (!flows[r] || instr.op == Op::stop_gradient) continue;
+    if (instr.op == Op::load) leaves |= std::uint64_t{1} << instr.imm;
+    for (const pointwise::Ref a : instr.args)
+      if (a != pointwise::kNoRef) flows[a] = true;
+  }
+  return leaves;
+}
+
+}  // namespace
+
+RegionPullback::RegionPullback(const ProgramPtr& program, const Region& region,
                                const Shape& result_over_space,
                                const Tensor& result)
     : program_(program),
@@ -26,11 +44,14 @@ RegionPullback::RegionPullback(Node& node, const ProgramPtr& program,
       result_over_space_(result_over_space),
       once_a_row_(program->outputs()[0].once_a_row),
       slots_(region.slots) {
+  const std::uint64_t reached =
+      region.has_stop ? unstopped_leaves(region.code) : ~std::uint64_t{0};
   for (std::size_t i = 0; i < region.leaves.size(); ++i) {
     const Value& leaf = *region.leaves[i];
-    if (!leaf.written() || !leaf.node()) continue;
-    tracked_ |= std::uint64_t{1} << i;
-    node.add_edge(leaf.node());
+    const std::uint64_t bit = std::uint64_t{1} << i;
+    if (!leaf.written() || !leaf.node() || !(reached & bit)) continue;
+    tracked_ |= bit;
+    add_edge(leaf.node());
   }
   full_ = &program_->reverse(tracked_, tracked_);
   for (int source : full_->sources) {

@@ -15,12 +15,11 @@ namespace jacquard::tape {
 
 class RegionPullback final : public PullbackBase {
  public:
-  // Of v's region as gathered (v the only output of `program`), just computed
-  // into `result`. Adds v's inputs to the node's edges: one for each tracked
-  // leaf, in the order of the leaves. Keeps only what the reverse reads.
-  RegionPullback(Node& node, const pointwise::ProgramPtr& program,
-                 const RegionBuilder& region, const Shape& result_over_space,
-                 const Tensor& result);
+  // Of a region with one output, which was computed into `result`. There is an
+  // edge for each tracked leaf that the gradient flows to, in the order of the
+  // leaves. Keeps only what the reverse reads.
+  RegionPullback(const pointwise::ProgramPtr& program, const Region& region,
+                 const Shape& result_over_space, const Tensor& result);
 
   void run(PullbackContext& context) override;
 

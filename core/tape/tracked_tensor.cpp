@@ -24,16 +24,12 @@ Value& value_of(const TrackedTensor& t) {
 }
 
 // The node on which hooks and kept gradients live; nullptr for constants.
-Node* node_for_hooks(const TrackedTensor& t, const char* what) {
+Node* node_for_hooks(const TrackedTensor& t) {
   Value& v = value_of(t);
   if (v.cell) return v.cell->node.get();
   if (!v.tracked) return nullptr;
   tape::force(v);
-  if (v.bypassed.load())
-    throw GraphError(std::string(what) + ": " + v.name + to_string(v.shape) +
-                     " was already fused into results that were computed; "
-                     "call " +
-                     what + " before using the value");
+  v.finish_recuts();
   return v.node().get();
 }
 
@@ -115,14 +111,14 @@ void TrackedTensor::set_grad(TrackedTensor grad) const {
 
 void TrackedTensor::hook(
     std::function<TrackedTensor(const TrackedTensor&)> f) const {
-  Node* node = node_for_hooks(*this, "hook");
+  Node* node = node_for_hooks(*this);
   if (!node) return;
   std::lock_guard lock(node->extras().mutex);
   node->extras().hooks.push_back(std::move(f));
 }
 
 void TrackedTensor::retain_grad() const {
-  Node* node = node_for_hooks(*this, "retain_grad");
+  Node* node = node_for_hooks(*this);
   if (!node) return;
   std::lock_guard lock(node->extras().mutex);
   node->extras().retain_grad = true;

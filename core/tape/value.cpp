@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "core/tape/recut.h"
 #include "jacquard/error.h"
 
 namespace jacquard::tape {
@@ -51,6 +52,8 @@ Value::Value(Tensor tensor, NodePtr node)
 
 Value::~Value() {
   if (!tracked) return;
+  if (recuts_)
+    for (const auto& r : *recuts_) r->forget(*this);
   for (const Arg& a : expression_.args)
     if (a.value) a.value->drop_use();
 }
@@ -75,18 +78,53 @@ void Value::unpin() {
 
 void Value::publish(Tensor tensor, NodePtr node) {
   Operands gone;
+  bool inside = false;
   {
     Guard guard(*this);
     if (written()) return;
-    if (node && uses_ > 0)
-      node->consumers.fetch_add(uses_, std::memory_order_relaxed);
+    inside = node && recuts_;
+    // Until they are cut again, the nodes around it count as one use.
+    if (node && uses_ + inside > 0)
+      node->consumers.fetch_add(uses_ + inside, std::memory_order_relaxed);
     tensor_ = std::move(tensor);
     node_ = std::move(node);
     written_.store(true, std::memory_order_release);
-    if (pins_ > 0) return;
-    take_operands(gone);
+    if (pins_ == 0) take_operands(gone);
   }
   drop_uses(gone);
+  if (!inside) return;
+  const struct Leaving {
+    ~Leaving() { node.leave(false); }
+    Node& node;
+  } leaving{*node_};
+  finish_recuts();
+}
+
+bool Value::add_recut(Recut& recut) {
+  Guard guard(*this);
+  if (written()) return false;
+  if (!recuts_) recuts_ = std::make_unique<std::vector<IntrusivePtr<Recut>>>();
+  // A value may be used without end and never written.
+  if (recuts_->size() == recuts_->capacity()) {
+    std::erase_if(*recuts_, [](const auto& r) { return r->ended(); });
+    recuts_->reserve(2 * recuts_->size() + 2);
+  }
+  recuts_->emplace_back(&recut);
+  return true;
+}
+
+void Value::finish_recuts() {
+  for (;;) {
+    IntrusivePtr<Recut> next;
+    {
+      Guard guard(*this);
+      if (!recuts_ || recuts_->empty()) return;
+      next = recuts_->back();
+    }
+    next->cut_at(*this);  // waits for another thread that does it
+    Guard guard(*this);
+    std::erase(*recuts_, next);
+  }
 }
 
 void Value::take_operands(Operands& out) {

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "core/pointwise/program.h"
 #include "core/tape/node.h"
@@ -93,13 +94,19 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
   // written meanwhile.
   const Expression* pin();
   void unpin();
-  // Publishes array and node, unless another thread was first.
+  // Between the two.
+  const Expression& pinned() const { return expression_; }
+  // Publishes array and node, unless another thread was first; then cuts the
+  // nodes again that have this value in their inside.
   void publish(Tensor tensor, NodePtr node);
+
+  // A node that has this value in its inside; false if it is written already.
+  bool add_recut(Recut& recut);
+  // Of a written value: returns when each such node was cut again.
+  void finish_recuts();
 
   // Whether a region that was computed has it in its inside.
   std::atomic<bool> inlined{false};
-  // … and recorded past it: other nodes don't lead through this value.
-  std::atomic<bool> bypassed{false};
   std::atomic<bool> zero{false};  // a structural zero
 
   // Tracked pending values that have this one as operand.
@@ -130,6 +137,7 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
   void take_operands(Operands& out);
   void drop_uses(const Operands& gone) const;
   mutable std::int32_t uses_ = 0;
+  std::unique_ptr<std::vector<IntrusivePtr<Recut>>> recuts_;
   std::int32_t pins_ = 0;
   Expression expression_;
   Tensor tensor_;

@@ -92,12 +92,16 @@ void Walk::collect(Node& root, std::span<const NodePtr> targets) {
   while (!stack.empty()) {
     Node* n = stack.back();
     stack.pop_back();
-    slots_.push_back({NodePtr(n), {}, false, false, false});
+    slots_.push_back({NodePtr(n), {}, {}, false, false, false});
     const bool there = n->enter();
     if (is_target.find(n) >= 0) continue;
     if (!there) throw_given_up(*n, options_.transform);
-    for (int i = 0; i < n->edges.size(); ++i) {
-      Node* e = n->edges[i].get();
+    if (options_.recording) n->write_inside();
+    slots_.back().pullback = n->pullback();
+    if (!slots_.back().pullback) continue;
+    const Edges& edges = slots_.back().pullback->edges();
+    for (int i = 0; i < edges.size(); ++i) {
+      Node* e = edges[i].get();
       if (!e || e->id < oldest || index_.find(e) >= 0) continue;
       index_.insert(e, 0);
       stack.push_back(e);
@@ -115,11 +119,14 @@ void Walk::mark_paths(std::span<const NodePtr> targets) {
   }
   for (const NodePtr& t : targets)
     if (Slot* s = slot_of(*t)) s->visited = s->target = true;
-  for (auto s = slots_.rbegin(); s != slots_.rend(); ++s)
-    for (int i = 0; i < s->node->edges.size() && !s->visited; ++i) {
-      const Slot* e = s->node->edges[i] ? slot_of(*s->node->edges[i]) : nullptr;
+  for (auto s = slots_.rbegin(); s != slots_.rend(); ++s) {
+    if (!s->pullback) continue;
+    const Edges& edges = s->pullback->edges();
+    for (int i = 0; i < edges.size() && !s->visited; ++i) {
+      const Slot* e = edges[i] ? slot_of(*edges[i]) : nullptr;
       s->visited = e && e->visited;
     }
+  }
 }
 
 Walk::Slot* Walk::slot_of(const Node& node) {
@@ -134,6 +141,7 @@ void Walk::run(TrackedTensor seed) {
   for (Slot& slot : slots_) {
     if (slot.visited) visit(slot);
     ++held_.left;
+    slot.pullback = nullptr;
     slot.node->leave(frees && slot.visited && !slot.target);
   }
 }
@@ -184,25 +192,24 @@ void Walk::visit(Slot& slot) {
     results.push_back({slot.node, std::exchange(slot.cotangent, {})});
     return;
   }
-  if (slot.cotangent.defined() && node.pullback) {
+  if (slot.cotangent.defined() && slot.pullback) {
     const StreamScope scope(node.stream);
-    PullbackContext context(*this, node, std::exchange(slot.cotangent, {}));
-    node.pullback->run(context);
+    PullbackContext context(*this, node, slot.pullback->edges(),
+                            std::exchange(slot.cotangent, {}));
+    slot.pullback->run(context);
   }
 }
 
 bool PullbackContext::recording() const { return walk_.options_.recording; }
 
 bool PullbackContext::needs(int i) const {
-  const NodePtr& e = node_.edges[i];
+  const NodePtr& e = edges_[i];
   if (!e) return false;
   const Walk::Slot* s = walk_.slot_of(*e);
   return s && s->visited;
 }
 
-const Shape& PullbackContext::shape_of(int i) const {
-  return node_.edges[i]->shape;
-}
+const Shape& PullbackContext::shape_of(int i) const { return edges_[i]->shape; }
 
 TrackedTensor PullbackContext::restore(const Saved& saved) const {
   if (!recording()) return TrackedTensor(saved.tensor);
@@ -212,7 +219,7 @@ TrackedTensor PullbackContext::restore(const Saved& saved) const {
 
 void PullbackContext::add(int i, TrackedTensor g) {
   if (!g.defined() || g.is_structural_zero() || !needs(i)) return;
-  Node& to = *node_.edges[i];
+  Node& to = *edges_[i];
   g = checked_cotangent(std::move(g), to, node_.name, node_.site);
   Walk::Slot& slot = *walk_.slot_of(to);
   if (!slot.cotangent.defined()) {
@@ -229,11 +236,11 @@ void PullbackContext::add(int i, TrackedTensor g) {
 }
 
 bool PullbackContext::can_share(int from, int to) const {
-  const Node& a = *node_.edges[from];
-  const Node& b = *node_.edges[to];
+  const Node& a = *edges_[from];
+  const Node& b = *edges_[to];
   int uses = 0;
-  for (int i = 0; i < node_.edges.size(); ++i) {
-    const Node* e = node_.edges[i].get();
+  for (int i = 0; i < edges_.size(); ++i) {
+    const Node* e = edges_[i].get();
     uses += e == &a || e == &b;
   }
   return uses == 2 && &a != &b && a.dtype == b.dtype && a.shape == b.shape &&
@@ -242,15 +249,15 @@ bool PullbackContext::can_share(int from, int to) const {
 }
 
 void PullbackContext::share(int from, int to) {
-  Walk::Slot& a = *walk_.slot_of(*node_.edges[from]);
-  Walk::Slot& b = *walk_.slot_of(*node_.edges[to]);
+  Walk::Slot& a = *walk_.slot_of(*edges_[from]);
+  Walk::Slot& b = *walk_.slot_of(*edges_[to]);
   b.cotangent = a.cotangent;
   a.owned = b.owned = false;
 }
 
 PullbackContext::Target PullbackContext::target(int i) {
   const Strides strides = contiguous_strides(shape_of(i));
-  Walk::Slot& slot = *walk_.slot_of(*node_.edges[i]);
+  Walk::Slot& slot = *walk_.slot_of(*edges_[i]);
   if (slot.owned && !slot.cotangent.data().is_contiguous()) slot.owned = false;
   return make_target(i, strides);
 }
@@ -268,7 +275,7 @@ PullbackContext::Target PullbackContext::matrix_target(int i, bool transposed) {
 
 PullbackContext::Target PullbackContext::make_target(int i,
                                                      const Strides& fresh) {
-  Node& to = *node_.edges[i];
+  Node& to = *edges_[i];
   Walk::Slot& slot = *walk_.slot_of(to);
   if (slot.owned) return {slot.cotangent.data(), true};
   const Tensor memory =

@@ -47,6 +47,8 @@ class Walk {
   friend class PullbackContext;
   struct Slot {
     NodePtr node;
+    // As it was when the walk began: the node may be cut again meanwhile.
+    PullbackPtr pullback;
     TrackedTensor cotangent;
     bool owned = false;    // the cotangent's memory is this walk's alone
     bool visited = false;  // lies on a path to a target

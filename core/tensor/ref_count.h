@@ -17,6 +17,15 @@ class RefCounted {
   void retain_first() const noexcept {
     count_.store(1, std::memory_order_relaxed);
   }
+  // Unless the count has fallen to zero, for who keeps the memory from being
+  // freed meanwhile.
+  bool retain_if_held() const noexcept {
+    std::int32_t n = count_.load(std::memory_order_relaxed);
+    while (n > 0)
+      if (count_.compare_exchange_weak(n, n + 1, std::memory_order_relaxed))
+        return true;
+    return false;
+  }
   // A sole owner needs no read-modify-write: nobody is left who could retain.
   void release() const noexcept {
     if (count_.load(std::memory_order_acquire) == 1 ||
@@ -68,6 +77,13 @@ class IntrusivePtr {
     IntrusivePtr result;
     result.p_ = p;
     p->retain_first();
+    return result;
+  }
+
+  // Empty if nobody holds the object any more (see retain_if_held).
+  static IntrusivePtr if_held(T* p) noexcept {
+    IntrusivePtr result;
+    if (p->retain_if_held()) result.p_ = p;
     return result;
   }
 

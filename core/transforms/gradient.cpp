@@ -163,9 +163,9 @@ TrackedTensor Level::enter(const TrackedTensor& x, int argument) {
                                    v->shape, v->dtype, v->stream);
   if (v->node()) {
     auto pass = [](tape::PullbackContext& c) { c.add(0, c.cotangent()); };
-    node->add_edge(v->node());
-    node->pullback =
-        std::make_unique<tape::ClosurePullback<decltype(pass)>>(pass);
+    tape::PullbackPtr pullback = tape::make_pullback(pass);
+    pullback->add_edge(v->node());
+    node->set_pullback(std::move(pullback));
   }
   TrackedTensor alias = tape::handle(make_intrusive<Value>(v->tensor(), node));
   state_->entered.push_back({identity, argument, alias});

@@ -461,15 +461,6 @@ std::vector<Misuse> values_and_graphs() {
        },
        "ShapeError",
        {"2", "[3]"}},
-      {"hook too late",
-       [] {
-         const TrackedTensor x = param(f32({2}));
-         const TrackedTensor h = x * x;
-         const TrackedTensor y = materialize(h * 2.0);
-         h.hook([](const TrackedTensor& g) { return g; });
-       },
-       "GraphError",
-       {"hook", "before"}},
   };
 }
 

@@ -13,6 +13,7 @@ using T = TrackedTensor;
 bool any_value(const T&) { return true; }
 bool tracked(const T& t) { return t.is_tracked() && t.numel() > 0; }
 bool leaf(const T& t) { return t.is_leaf() && t.numel() > 0; }
+bool inner(const T& t) { return tracked(t) && !t.is_leaf(); }
 
 void on_value(std::vector<Operation>& out, const char* name, int weight,
               Sketch::Condition which,
@@ -147,25 +148,11 @@ void add_levels(std::vector<Operation>& out) {
        }});
 }
 
-// A question that may come too late: then it is an error, not a wrong answer.
-template <class F>
-void ask(Machine& m, F&& f) {
-  try {
-    f();
-  } catch (const GraphError&) {
-    m.note("refused");
-  }
-}
-
+// Questions about values that others were fused with as well: none comes too
+// late.
 void add_watching(std::vector<Operation>& out) {
   on_value(out, "hook", 6, tracked, [](Machine& m, const Step&, const T& x) {
-    const int step = m.current();
-    ask(m, [&] {
-      x.hook([&m, step](const T& g) {
-        m.seen.push_back({step, "hook", g.to_host<double>()});
-        return T();
-      });
-    });
+    watch(m, x, m.current());
   });
   // The later value is asked first: what is computed in which order does not
   // change the order of the walk.
@@ -176,42 +163,20 @@ void add_watching(std::vector<Operation>& out) {
                    return a != b && s.in[1] >= 0;
                  },
                  [](Machine& m, const Step& s) {
-                   const int step = m.current();
-                   for (std::size_t part = 0; part < 2; ++part)
-                     ask(m, [&] {
-                       operand(m, s, part).hook([&m, step, part](const T& g) {
-                         std::vector<double> numbers = g.to_host<double>();
-                         numbers.push_back(static_cast<double>(part));
-                         m.seen.push_back({step, "hook", std::move(numbers)});
-                         return T();
-                       });
-                     });
+                   watch(m, operand(m, s, 0), 2 * m.current());
+                   watch(m, operand(m, s, 1), 2 * m.current() + 1);
                    return T();
                  }});
-  on_value(
-      out, "retain_grad", 3,
-      [](const T& t) { return tracked(t) && !t.is_leaf(); },
-      [](Machine& m, const Step& s, const T& x) {
-        ask(m, [&] {
-          x.retain_grad();
-          m.retained.push_back(s.in[0]);
-        });
-      });
-  // Of the value just made: never too late.
-  out.push_back({"hook that halves", 3,
-                 [](Sketch& k, Step& s) {
-                   s.in = {k.count() - 1};
-                   const T& last = k[s.in[0]];
-                   return last.defined() && tracked(last) && !last.is_leaf();
-                 },
-                 [](Machine& m, const Step& s) {
-                   if (!m.hooks_change) return T();
-                   ask(m, [&] {
-                     operand(m, s, 0).hook([](const T& g) { return g * 0.5; });
-                   });
-                   return T();
-                 }});
-  on_value(out, "backward", 1, tracked,
+  on_value(out, "retain_grad", 8, inner,
+           [](Machine& m, const Step& s, const T& x) {
+             x.retain_grad();
+             m.retained.push_back(s.in[0]);
+           });
+  on_value(out, "hook that halves", 6, inner,
+           [](Machine& m, const Step&, const T& x) {
+             if (m.hooks_change) x.hook([](const T& g) { return g * 0.5; });
+           });
+  on_value(out, "backward", 10, tracked,
            [](Machine& m, const Step& s, const T& x) {
              if (m.inside_transform) return;
              const bool retained = s.n[0] % 2 == 0;
@@ -241,6 +206,13 @@ void add_writers(std::vector<Operation>& out) {
 }
 
 }  // namespace
+
+void watch(Machine& m, const T& x, int name) {
+  x.hook([&m, name](const T& g) {
+    m.seen.push_back({name, "hook", g.to_host<double>()});
+    return T();
+  });
+}
 
 void add_actions(std::vector<Operation>& out) {
   add_scheduling(out);

@@ -243,6 +243,13 @@ Program generate(std::uint64_t seed) {
   sketch.may_take_rounded = true;
   program.loss = random_loss(sketch);
   program.other_loss = random_loss(sketch);
+  for (auto* asked : {&program.asked_late, &program.asked_later})
+    for (std::int64_t n = random.below(4); n > 0; --n) {
+      const int i = sketch.pick([](const TrackedTensor& t) {
+        return t.is_tracked() && t.numel() > 0 && !t.is_leaf();
+      });
+      if (i >= 0) asked->push_back(i);
+    }
   return program;
 }
 
@@ -274,6 +281,10 @@ std::string to_string(const Program& program) {
   };
   sum("loss", program.loss);
   if (program.ending == Ending::two_losses) sum("other", program.other_loss);
+  for (const int i : program.asked_late)
+    text += "  asked late: v" + std::to_string(i) + "\n";
+  for (const int i : program.asked_later)
+    text += "  asked after the first walk: v" + std::to_string(i) + "\n";
   return text;
 }
 

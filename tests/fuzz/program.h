@@ -70,6 +70,9 @@ struct Program {
   std::vector<Step> steps;
   // Losses: weighted means of values.
   std::vector<std::pair<int, double>> loss, other_loss;
+  // Values whose gradient is asked for when the losses are there, and after the
+  // first walk.
+  std::vector<int> asked_late, asked_later;
   Ending ending = Ending::backward;
   bool read_first =
       false;         // values are read before the gradients are asked for
@@ -78,8 +81,8 @@ struct Program {
 
 // What a machine saw on the way.
 struct Seen {
-  int step;
-  std::string what;  // "hook", "kept", "refused", "error"
+  int step;          // of hooks: whatever watch() was given
+  std::string what;  // "hook", "error"
   std::vector<double> numbers;
 };
 
@@ -187,6 +190,9 @@ inline const TrackedTensor& operand(const Machine& m, const Step& s,
                                     std::size_t k) {
   return m.values[static_cast<std::size_t>(s.in[k])];
 }
+
+// Hooks a value and notes what the hook sees.
+void watch(Machine& machine, const TrackedTensor& x, int name);
 
 Program generate(std::uint64_t seed);
 std::string to_string(const Program& program);

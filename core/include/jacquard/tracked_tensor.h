@@ -77,12 +77,12 @@ class JACQUARD_API TrackedTensor {
   void clear_grad() const;
   void set_grad(TrackedTensor grad) const;  // checked like a cotangent
 
-  // Calls f with the cotangent of this value, in its dtype, when a walk reaches
-  // it; what f returns flows on instead (undefined: unchanged). On a constant:
-  // nothing. GraphError if the value was already fused into other results,
-  // which then would not see the hook: call it before using the value.
+  // Calls f with the cotangent of this value, in its dtype, when a walk that
+  // begins later reaches it; what f returns flows on instead (undefined:
+  // unchanged). On a constant: nothing. It may come after the value was used:
+  // as long as a result's tape has not been given up, its walks pass here.
   void hook(std::function<TrackedTensor(const TrackedTensor&)> f) const;
-  // Keeps the gradient of a value that is not a leaf; GraphError as for hook.
+  // Keeps the gradient of a value that is not a leaf; when: as for hook.
   void retain_grad() const;
 
   // Replaces what a leaf holds: same shape, dtype and device (else an error).

@@ -84,6 +84,16 @@ TEST(Fusion, AValueUsedAgainIsWrittenTheSecondTime) {
   EXPECT_LE(words(log), 1.01);
 }
 
+TEST(Fusion, OfAValueUsedAgainOnlyWhatIsHeldIsWritten) {
+  TrackedTensor a = leaf({kRows, kCols}), b = leaf({kRows, kCols});
+  TrackedTensor e = exp(a - b);
+  sum(square(e)).item<float>();
+  LaunchLog log;
+  sum(abs(e)).item<float>();
+  EXPECT_FALSE(e.is_pending());
+  EXPECT_LE(words(log), 3.01);
+}
+
 TEST(Fusion, ValuesWantedTogetherAreOneLaunch) {
   TrackedTensor a = leaf({kRows, kCols});
   std::vector<TrackedTensor> all{a * 2.0, exp(a), a + 1.0};

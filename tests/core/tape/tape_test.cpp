@@ -236,16 +236,6 @@ TEST(RetainGrad, KeepsTheGradientOfAnInnerValue) {
   EXPECT_EQ(grad_of(x), (Doubles{108}));
 }
 
-TEST(RetainGrad, AfterTheValueWasFusedIsAnErrorNotAZero) {
-  TrackedTensor x = param(f64({3}));
-  TrackedTensor h = x * x;
-  TrackedTensor y = materialize(h * 2.0);
-  EXPECT_THROW(h.retain_grad(), GraphError);
-  EXPECT_THROW(h.hook([](const TrackedTensor& g) { return g; }), GraphError);
-  backward(y);
-  EXPECT_EQ(grad_of(x), (Doubles{12}));
-}
-
 TEST(Gradient, LeavesNoResidue) {
   TrackedTensor x = param(f64({2}));
   TrackedTensor g =

@@ -116,6 +116,55 @@ TEST(Threads, AddHooksToAValueThatAnotherReverses) {
   }
 }
 
+TEST(Threads, AskForInnerValuesThatOthersReverseAndInline) {
+  for (int round = 0; round < 200; ++round) {
+    TrackedTensor x = param(f64({3}));
+    TrackedTensor u = x * x;
+    TrackedTensor h = u * 2.0;
+    TrackedTensor y = materialize(h * 5.0 + u);
+    std::atomic<int> calls{0};
+    together(4, [&](int t) {
+      const auto count = [&](const TrackedTensor&) -> TrackedTensor {
+        ++calls;
+        return {};
+      };
+      if (t == 0) {
+        backward(y, {}, {.retain_graph = true});
+      } else if (t == 1) {
+        h.hook(count);
+        backward(y, {}, {.retain_graph = true});
+      } else if (t == 2) {
+        u.hook(count);
+        backward(y, {}, {.retain_graph = true});
+      } else {
+        backward(materialize(h * u), {}, {.retain_graph = true});
+      }
+    });
+    // Each hook is seen by its own thread's walk at least.
+    EXPECT_GE(calls.load(), 2);
+    // 3 · d(11x²) + d(2x⁴)
+    EXPECT_EQ(x.grad().to_host<double>(), (Doubles{3 * 66 + 216}));
+  }
+}
+
+TEST(Threads, DropInnerValuesWhileOthersCutAgain) {
+  for (int round = 0; round < 200; ++round) {
+    TrackedTensor x = param(f64({3}));
+    TrackedTensor u = x * x, h = u * 2.0;
+    TrackedTensor y = materialize(h * 5.0 + u);
+    together(3, [&](int t) {
+      if (t == 0)
+        h = {};
+      else if (t == 1)
+        u.retain_grad();
+      else
+        y = {};
+    });
+    backward(u * 1.0);
+    EXPECT_EQ(x.grad().to_host<double>(), (Doubles{6}));
+  }
+}
+
 TEST(Threads, ForceOverlappingExpressionsOfRandomLeaves) {
   for (int round = 0; round < 50; ++round) {
     TrackedTensor u = rand({64}, {DType::float32, cpu()});
