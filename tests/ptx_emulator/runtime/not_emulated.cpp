@@ -1,0 +1,21 @@
+// Every exported function that the emulator lacks: weak definitions, which the
+// others take precedence over. Nothing here may see the real declarations.
+#include <cstdio>
+
+namespace {
+
+constexpr int kNotSupported = 801;  // cudaErrorNotSupported
+
+int refuse(const char* name) {
+  std::fprintf(stderr, "ptx_emulator: %s is not emulated\n", name);
+  return kNotSupported;
+}
+
+}  // namespace
+
+#define PTX_EMULATOR_EXPORT(name)                                      \
+  extern "C" __attribute__((weak, visibility("default"))) int name() { \
+    return refuse(#name);                                              \
+  }
+#include "runtime/exported_names.inc"
+#undef PTX_EMULATOR_EXPORT
