@@ -79,6 +79,11 @@ struct MatmulLaunch {
   MatrixBinding a, b;
   void* c = nullptr;
   bool accumulate = false;
+  // Epilogue: c[b](i, j) = a[b]·b[b](i, j) + bias[j], and of that the relu
+  // (NaN stays NaN). Only where supports_epilogue says so; never with
+  // accumulate. The same bits as the bare product followed by the two.
+  const void* bias = nullptr;  // n elements of out_dtype
+  bool relu = false;
 };
 
 // Gather along one axis: for each position (o, j, i) of outer × count × inner
@@ -143,6 +148,14 @@ class JACQUARD_API Backend {
   virtual void run_list(std::span<const ProgramLaunch> launches,
                         Stream stream) = 0;
   virtual void matmul(const MatmulLaunch& launch, Stream stream) = 0;
+  // Whether `matmul` carries the epilogue of this very launch, of which no size
+  // is 0.
+  virtual bool supports_epilogue(const MatmulLaunch& launch, Stream stream) = 0;
+  // The largest k of a product a·b that is better computed inside the
+  // elementwise launch that reads it, and the largest m or n of one that is
+  // better reduced inside the launch that reads its other operand: where a
+  // launch costs more than the arithmetic. 0: none.
+  virtual std::int64_t narrow_product() const { return 0; }
   virtual void gather(const IndexLaunch& launch, Stream stream) = 0;
   // target[o, index, i] += source[o, j, i], repeated indices in rising j: the
   // same bits whatever the number of threads.

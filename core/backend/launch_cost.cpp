@@ -103,6 +103,8 @@ Traffic traffic_of(const MatmulLaunch& work) {
       static_cast<std::size_t>(work.batch.numel() * work.m * work.n) *
       size_of(work.out_dtype);
   if (work.accumulate) traffic.read += traffic.written;
+  if (work.bias)
+    traffic.read += static_cast<std::size_t>(work.n) * size_of(work.out_dtype);
   return traffic;
 }
 

@@ -77,6 +77,22 @@ std::int64_t batch_offset(const MatmulLaunch& l, const MatrixBinding& x,
   return offset;
 }
 
+// The epilogue of a tile.
+template <class T>
+void finish(const Gemm<T>& g, const T* bias, bool relu) {
+  for (std::int64_t i = 0; i < g.m; ++i) {
+    T* c = g.c + i * g.ldc;
+    if (relu) {
+      for (std::int64_t j = 0; j < g.n; ++j) {
+        const T x = c[j] + bias[j];
+        c[j] = x <= 0 ? T{0} : x;
+      }
+    } else {
+      for (std::int64_t j = 0; j < g.n; ++j) c[j] += bias[j];
+    }
+  }
+}
+
 template <class T>
 void multiply(const MatmulLaunch& l) {
   const std::int64_t batch = l.batch.numel();
@@ -102,6 +118,7 @@ void multiply(const MatmulLaunch& l) {
     g.ldc = l.n;
     g.accumulate = l.accumulate;
     gemm(g);
+    if (l.bias) finish(g, static_cast<const T*>(l.bias) + j, l.relu);
   };
   const std::int64_t total = batch * tiles;
   const std::int64_t tasks = (total + grid.group - 1) / grid.group;
@@ -206,6 +223,11 @@ void zero(const MatmulLaunch& l) {
 }
 
 }  // namespace
+
+bool supports_epilogue(const MatmulLaunch& l) {
+  return (l.dtype == DType::float32 || l.dtype == DType::float64) &&
+         l.out_dtype == l.dtype && !l.accumulate;
+}
 
 void matmul(const MatmulLaunch& l) {
   if (l.m == 0 || l.n == 0 || l.k == 0 || l.batch.numel() == 0) return zero(l);

@@ -10,5 +10,7 @@
 namespace jacquard::cpu_fallback {
 
 void matmul(const backend::MatmulLaunch& launch);
+// Bias and relu of float32 and float64, added while a tile is in the cache.
+bool supports_epilogue(const backend::MatmulLaunch& launch);
 
 }  // namespace jacquard::cpu_fallback

@@ -77,6 +77,11 @@ void CpuBackend::run_list(std::span<const backend::ProgramLaunch> launches,
 void CpuBackend::matmul(const backend::MatmulLaunch& launch, Stream) {
   cpu_fallback::matmul(launch);
 }
+
+bool CpuBackend::supports_epilogue(const backend::MatmulLaunch& launch,
+                                   Stream) {
+  return cpu_fallback::supports_epilogue(launch);
+}
 void CpuBackend::gather(const backend::IndexLaunch& launch, Stream) {
   cpu_fallback::gather(launch);
 }

@@ -35,6 +35,8 @@ class CpuBackend final : public backend::Backend {
   void run_list(std::span<const backend::ProgramLaunch> launches,
                 Stream stream) override;
   void matmul(const backend::MatmulLaunch& launch, Stream stream) override;
+  bool supports_epilogue(const backend::MatmulLaunch& launch,
+                         Stream stream) override;
   void gather(const backend::IndexLaunch& launch, Stream stream) override;
   void scatter_add(const backend::IndexLaunch& launch, Stream stream) override;
   void scatter(const backend::IndexLaunch& launch, Stream stream) override;

@@ -44,7 +44,7 @@ Outcome evaluate(const OpCase& c, const Variant& v, const Values& inputs,
   out.before = operands[0];
   if (!out.after.is_tracked()) return out;
   const TrackedTensor weight =
-      cast(full(out.after.shape(), 0.75, {DType::float64, test_device()}),
+      cast(full(out.after.shape(), 0.75, {DType::float64, default_device()}),
            out.after.dtype());
   backward(out.after, weight);
   for (const TrackedTensor& x : leaves)

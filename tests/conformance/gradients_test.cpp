@@ -90,7 +90,7 @@ TEST_P(Gradients, HaveDTypeAndShapeOfTheirPrimal) {
       if (!is_floating(inputs[i].dtype())) continue;
       EXPECT_EQ(name_of(grads[i].dtype()), name_of(inputs[i].dtype()));
       EXPECT_EQ(grads[i].shape(), inputs[i].shape());
-      EXPECT_EQ(grads[i].device(), test_device());
+      EXPECT_EQ(grads[i].device(), default_device());
       EXPECT_FALSE(grads[i].is_tracked());
     }
   }

@@ -10,13 +10,6 @@
 namespace jacquard::conformance {
 namespace {
 
-// Results of host scalars alone and of creation go to the device under test.
-class OnTestDevice : public ::testing::Environment {
-  void SetUp() override { set_default_device(test_device()); }
-};
-[[maybe_unused]] const auto* const kEnvironment =
-    ::testing::AddGlobalTestEnvironment(new OnTestDevice);
-
 const char* name_of_layout(Layout layout) {
   constexpr const char* names[] = {"dense", "transposed", "stepped", "reversed",
                                    "expanded"};
@@ -53,7 +46,7 @@ void for_each_place(const Shape& shape, const std::vector<Strides>& strides,
 Tensor upload(const std::vector<double>& values, const Shape& shape,
               DType dtype) {
   return Tensor::from_host(std::span<const double>(values), shape,
-                           test_device())
+                           default_device())
       .to(dtype);
 }
 
@@ -131,19 +124,6 @@ std::vector<Variant> elementwise_variants(const OpCase& c) {
 }
 
 }  // namespace
-
-Device test_device() {
-  static const Device device = [] {
-    const char* text = std::getenv("JACQUARD_TEST_DEVICE");
-    const std::string name = text ? text : "cpu";
-    if (name == "cpu") return cpu();
-    if (name == "cuda") return cuda();
-    if (name.rfind("cuda:", 0) == 0) return cuda(std::stoi(name.substr(5)));
-    throw DeviceError("JACQUARD_TEST_DEVICE=" + name +
-                      " is none of cpu, cuda, cuda:N");
-  }();
-  return device;
-}
 
 const std::vector<OpCase>& all_cases() {
   static const std::vector<OpCase> cases = [] {

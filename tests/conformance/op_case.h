@@ -16,9 +16,6 @@ namespace jacquard::conformance {
 
 using Values = std::vector<TrackedTensor>;
 
-// $JACQUARD_TEST_DEVICE ("cpu", "cuda", "cuda:1"), else the CPU.
-Device test_device();
-
 // A row-major array on the host.
 struct HostArray {
   Shape shape;

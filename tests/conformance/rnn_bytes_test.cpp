@@ -12,7 +12,7 @@ constexpr std::int64_t kBatch = 4, kIn = 8, kHidden = 64;
 
 TrackedTensor leaf(const Shape& shape) {
   return param(
-      materialize(randn(shape, {DType::float32, test_device()}) * 0.1));
+      materialize(randn(shape, {DType::float32, default_device()}) * 0.1));
 }
 
 struct Network {
@@ -25,7 +25,8 @@ struct Network {
         b(leaf({kHidden})) {}
 
   TrackedTensor loss() const {
-    TrackedTensor h = zeros({kBatch, kHidden}, {DType::float32, test_device()});
+    TrackedTensor h =
+        zeros({kBatch, kHidden}, {DType::float32, default_device()});
     for (std::int64_t t = 0; t < x.shape()[0]; ++t)
       h = tanh(matmul(select(x, 0, t), w) + matmul(h, u) + b);
     return sum(h * h);
@@ -50,14 +51,14 @@ Cost cost_of_backward(std::int64_t steps) {
 template <class F>
 std::size_t peak_of(F&& f) {
   // An earlier peak would hide this one: fill up to it.
-  const MemoryStats early = memory_stats(test_device());
+  const MemoryStats early = memory_stats(default_device());
   const Tensor ballast =
       Tensor::empty({static_cast<std::int64_t>(early.peak - early.in_use)},
-                    DType::bool_, test_device());
-  const std::size_t before = memory_stats(test_device()).in_use;
+                    DType::bool_, default_device());
+  const std::size_t before = memory_stats(default_device()).in_use;
   f();
-  synchronize(test_device());
-  return memory_stats(test_device()).peak - before;
+  synchronize(default_device());
+  return memory_stats(default_device()).peak - before;
 }
 
 TEST(RecurrentNetwork, BackwardMovesBytesInProportionToItsLength) {
@@ -99,13 +100,13 @@ TEST(RecurrentNetwork, BackwardKeepsAtMostTwoBuffersOfTheWeights) {
 TEST(RecurrentNetwork, GradientIsThatOfFiniteDifferences) {
   manual_seed(3);
   const auto f = [](const Values& v) {
-    TrackedTensor h = zeros({2, 3}, {DType::float64, test_device()});
+    TrackedTensor h = zeros({2, 3}, {DType::float64, default_device()});
     for (std::int64_t t = 0; t < 4; ++t)
       h = tanh(matmul(select(v[0], 0, t), v[1]) + matmul(h, v[2]) + v[3]);
     return h;
   };
   const auto random = [](const Shape& shape) {
-    return materialize(randn(shape, {DType::float64, test_device()}) * 0.5);
+    return materialize(randn(shape, {DType::float64, default_device()}) * 0.5);
   };
   const Values inputs{random({4, 2, 2}), random({2, 3}), random({3, 3}),
                       random({3})};

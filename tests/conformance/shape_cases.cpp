@@ -323,7 +323,7 @@ void add_creation(std::vector<OpCase>& out) {
       }));
   out.push_back(in_order(
       "to_device", {2, 3},
-      [](T x) { return to_device(to_device(x, cpu()), test_device()); },
+      [](T x) { return to_device(to_device(x, cpu()), default_device()); },
       {2, 3}));
   // What is kept is doubled.
   out.push_back(shape_case(
@@ -335,7 +335,8 @@ void add_creation(std::vector<OpCase>& out) {
       [](const Arrays& v) {
         set_generator_state({.seed = 11, .offset = 5});
         const DType drawn = is_half(v[0].dtype) ? DType::float32 : v[0].dtype;
-        const auto u = rand({4, 5}, {drawn, test_device()}).to_host<double>();
+        const auto u =
+            rand({4, 5}, {drawn, default_device()}).to_host<double>();
         HostArray r = v[0];
         for (std::size_t i = 0; i < u.size(); ++i)
           r.data[i] = u[i] >= 0.5 ? 2 * r.data[i] : 0;

@@ -13,7 +13,7 @@ using Function = TensorFunctionN;
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
 TrackedTensor f64(const Doubles& v) {
-  return tensor(v, {static_cast<std::int64_t>(v.size())}, test_device());
+  return tensor(v, {static_cast<std::int64_t>(v.size())}, default_device());
 }
 
 // The gradient of Σ f at the points, one array for each operand.

@@ -7,11 +7,6 @@
 
 namespace jacquard::fuzz {
 
-Device test_device() {
-  const char* text = std::getenv("JACQUARD_TEST_DEVICE");
-  return text && std::string(text).rfind("cuda", 0) == 0 ? cuda() : cpu();
-}
-
 std::vector<double> random_data(std::int64_t seed, std::int64_t n) {
   Random random(static_cast<std::uint64_t>(seed) * 7919 + 1);
   std::vector<double> v;
@@ -23,7 +18,7 @@ std::vector<double> random_data(std::int64_t seed, std::int64_t n) {
 TrackedTensor random_tensor(std::int64_t seed, const Shape& shape,
                             DType dtype) {
   const std::vector<double> v = random_data(seed, shape.numel());
-  return Tensor::from_host(std::span<const double>(v), shape, test_device())
+  return Tensor::from_host(std::span<const double>(v), shape, default_device())
       .to(dtype);
 }
 

@@ -373,7 +373,6 @@ std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
 }
 
 TEST(Laziness, IsInvisible) {
-  set_default_device(test_device());
   const std::uint64_t count = from_environment("JACQUARD_FUZZ", 5000);
   const std::uint64_t first = from_environment("JACQUARD_FUZZ_SEED", 0);
   int failures = 0;

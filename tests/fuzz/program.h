@@ -15,8 +15,6 @@
 
 namespace jacquard::fuzz {
 
-Device test_device();
-
 class Random {
  public:
   explicit Random(std::uint64_t seed) : engine_(seed) {}

@@ -236,7 +236,7 @@ T indices(const Step& s, std::int64_t extent, std::int64_t count) {
   std::vector<std::int64_t> at;
   for (std::int64_t i = 0; i < count; ++i)
     at.push_back(random.below(2 * extent) - extent);
-  return tensor(at, {count}, test_device());
+  return tensor(at, {count}, default_device());
 }
 
 void add_indexing(std::vector<Operation>& out) {
@@ -342,13 +342,13 @@ void add_leaves(std::vector<Operation>& out) {
                    return reshape(arange(s.shape.numel()) - 1, s.shape);
                  }});
   out.push_back({"rand", 2, any_leaf, [](Machine&, const Step& s) {
-                   return rand(s.shape, {s.dtype, test_device()});
+                   return rand(s.shape, {s.dtype, default_device()});
                  }});
   out.push_back({"randn", 2, any_leaf, [](Machine&, const Step& s) {
-                   return randn(s.shape, {s.dtype, test_device()});
+                   return randn(s.shape, {s.dtype, default_device()});
                  }});
   out.push_back({"ones", 1, any_leaf, [](Machine&, const Step& s) {
-                   return ones(s.shape, {s.dtype, test_device()});
+                   return ones(s.shape, {s.dtype, default_device()});
                  }});
   along_axis(out, "dropout", 3, nullptr, [](Machine& m, const Step& s) {
     return dropout(operand(m, s, 0), 0.375);

@@ -11,13 +11,13 @@ TEST(Create, FillsWithOneValueOfAnyDType) {
   for (const DType t :
        {DType::bool_, DType::int32, DType::int64, DType::float16,
         DType::bfloat16, DType::float32, DType::float64}) {
-    const TensorOptions o{t, cpu()};
+    const TensorOptions o{t, default_device()};
     EXPECT_EQ(zeros({2, 2}, o).dtype(), t);
     EXPECT_EQ(zeros({2, 2}, o).to_host<double>(), Doubles(4, 0));
     EXPECT_EQ(ones({3}, o).to_host<double>(), Doubles(3, 1));
     EXPECT_EQ(ones_like(zeros({3}, o)).dtype(), t);
   }
-  EXPECT_EQ(full({2}, 7.9, {DType::int32, cpu()}).to_host<double>(),
+  EXPECT_EQ(full({2}, 7.9, {DType::int32, default_device()}).to_host<double>(),
             (Doubles{7, 7}));
   EXPECT_EQ(scalar(2.5).shape(), Shape{});
   EXPECT_EQ(scalar(2.5).item<float>(), 2.5f);
@@ -26,7 +26,7 @@ TEST(Create, FillsWithOneValueOfAnyDType) {
 }
 
 TEST(Create, AFilledConstantIsRoundedWhetherStoredOrFused) {
-  const TrackedTensor x = full({1}, 0.1, {DType::float16, cpu()});
+  const TrackedTensor x = full({1}, 0.1, {DType::float16, default_device()});
   const double rounded = half_to_float(float_to_half(0.1f));
   EXPECT_EQ(cast(x, DType::float64).item<double>(), rounded);
   EXPECT_EQ(x.item<double>(), rounded);
@@ -37,15 +37,17 @@ TEST(Create, ArangeCountsHalfOpenIntervals) {
   EXPECT_EQ(arange(4).to_host<std::int64_t>(), (Ints{0, 1, 2, 3}));
   EXPECT_EQ(arange(0).numel(), 0);
   EXPECT_EQ(arange(-3).numel(), 0);
-  EXPECT_EQ(arange(1, 2, 0.25, {DType::float64, cpu()}).to_host<double>(),
-            (Doubles{1, 1.25, 1.5, 1.75}));
-  EXPECT_EQ(arange(3, -2, -2, {DType::int32, cpu()}).to_host<std::int64_t>(),
+  EXPECT_EQ(
+      arange(1, 2, 0.25, {DType::float64, default_device()}).to_host<double>(),
+      (Doubles{1, 1.25, 1.5, 1.75}));
+  EXPECT_EQ(arange(3, -2, -2, {DType::int32, default_device()})
+                .to_host<std::int64_t>(),
             (Ints{3, 1, -1}));
   EXPECT_EQ(arange(3, 0, 1).numel(), 0);
   const double big = 0x1p52;
-  EXPECT_EQ(
-      arange(big, big + 2, 1, {DType::int64, cpu()}).to_host<std::int64_t>(),
-      (Ints{std::int64_t{1} << 52, (std::int64_t{1} << 52) + 1}));
+  EXPECT_EQ(arange(big, big + 2, 1, {DType::int64, default_device()})
+                .to_host<std::int64_t>(),
+            (Ints{std::int64_t{1} << 52, (std::int64_t{1} << 52) + 1}));
   EXPECT_NE(message_of<Error>([] { arange(0, 1, 0); }).find("arange"),
             std::string::npos);
   EXPECT_NE(message_of<Error>([] { arange(0, kNaN, 1); }).find("arange"),
@@ -53,7 +55,7 @@ TEST(Create, ArangeCountsHalfOpenIntervals) {
 }
 
 TEST(Create, LinspaceHitsBothEnds) {
-  const TensorOptions o{DType::float64, cpu()};
+  const TensorOptions o{DType::float64, default_device()};
   EXPECT_EQ(linspace(0, 1, 5, o).to_host<double>(),
             (Doubles{0, 0.25, 0.5, 0.75, 1}));
   // Among them n for which (n − 1)·(1/(n − 1)) is not 1.
@@ -70,7 +72,7 @@ TEST(Create, LinspaceHitsBothEnds) {
 
 TEST(Create, EyeAndTriangles) {
   EXPECT_EQ(eye(3).to_host<double>(), (Doubles{1, 0, 0, 0, 1, 0, 0, 0, 1}));
-  EXPECT_EQ(eye(2, {DType::bool_, cpu()}).to_host<bool>(),
+  EXPECT_EQ(eye(2, {DType::bool_, default_device()}).to_host<bool>(),
             (std::vector<bool>{true, false, false, true}));
   const TrackedTensor m = f64({1, 2, 3, 4, 5, 6}, {2, 3});
   EXPECT_EQ(tril(m).to_host<double>(), (Doubles{1, 0, 0, 4, 5, 0}));
@@ -113,7 +115,7 @@ TEST(Create, HostListsKeepTheirType) {
 
 TEST(Create, ToTheSameDeviceIsTheValueOfTheCall) {
   const TrackedTensor x = param(f64({1.0}));
-  const TrackedTensor y = to_device(x, cpu());
+  const TrackedTensor y = to_device(x, default_device());
   EXPECT_TRUE(y.is_tracked());
   backward(y * 3.0);
   EXPECT_EQ(x.grad().item<double>(), 3);

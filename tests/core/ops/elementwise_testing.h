@@ -21,13 +21,15 @@ inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 using Doubles = std::vector<double>;
 
 inline TrackedTensor f64(const Doubles& values) {
-  return tensor(values, {static_cast<std::int64_t>(values.size())}, cpu());
+  return tensor(values, {static_cast<std::int64_t>(values.size())},
+                default_device());
 }
 inline TrackedTensor f64(const Doubles& values, const Shape& shape) {
-  return tensor(values, shape, cpu());
+  return tensor(values, shape, default_device());
 }
 inline TrackedTensor f32(const std::vector<float>& values) {
-  return tensor(values, {static_cast<std::int64_t>(values.size())}, cpu());
+  return tensor(values, {static_cast<std::int64_t>(values.size())},
+                default_device());
 }
 
 // The gradient of ⟨1, f(x)⟩.

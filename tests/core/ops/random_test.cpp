@@ -33,7 +33,7 @@ TEST(Random, EachCallTakesTheNextOffset) {
 
 TEST(Random, ARejectedCallTakesNoOffset) {
   manual_seed(3);
-  EXPECT_THROW(rand({2}, {DType::int64, cpu()}), DTypeError);
+  EXPECT_THROW(rand({2}, {DType::int64, default_device()}), DTypeError);
   EXPECT_THROW(rand({-2}), ShapeError);
   EXPECT_EQ(generator_state().offset, 0u);
 }
@@ -52,8 +52,8 @@ TEST(Random, UniformAndNormalHaveTheirMoments) {
   manual_seed(1);
   for (const DType t : {DType::float32, DType::float64}) {
     const int n = 100000;
-    const Doubles u = rand({n}, {t, cpu()}).to_host<double>();
-    const Doubles z = randn({n}, {t, cpu()}).to_host<double>();
+    const Doubles u = rand({n}, {t, default_device()}).to_host<double>();
+    const Doubles z = randn({n}, {t, default_device()}).to_host<double>();
     double mean_u = 0, mean_z = 0, var_z = 0, corr = 0;
     for (int i = 0; i < n; ++i) {
       ASSERT_TRUE(u[i] >= 0 && u[i] < 1);
@@ -90,7 +90,8 @@ TEST(Random, RandintCoversItsRange) {
 
 TEST(Random, DropoutKeepsTheExpectationAndMasksTheGradientAlike) {
   manual_seed(2);
-  const TrackedTensor x = param(ones({10000}, {DType::float64, cpu()}));
+  const TrackedTensor x =
+      param(ones({10000}, {DType::float64, default_device()}));
   const TrackedTensor y = dropout(x, 0.25);
   const Doubles values = y.to_host<double>();
   double mean = 0;
@@ -129,7 +130,8 @@ TEST(Random, UniformHalvesAreCutOffBelowOne) {
   manual_seed(6);
   const Doubles exact = rand({5000}).to_host<double>();
   manual_seed(6);
-  const Doubles half = rand({5000}, {DType::float16, cpu()}).to_host<double>();
+  const Doubles half =
+      rand({5000}, {DType::float16, default_device()}).to_host<double>();
   for (std::size_t i = 0; i < exact.size(); ++i) {
     EXPECT_LT(half[i], 1);
     EXPECT_LE(half[i], exact[i]);

@@ -72,7 +72,8 @@ TEST(RowOps, SoftmaxOfExtremesAndSmallShapes) {
   EXPECT_EQ(softmax(zeros({3, 0})).shape(), (Shape{3, 0}));
   EXPECT_EQ(softmax(zeros({0, 3})).shape(), (Shape{0, 3}));
   EXPECT_EQ(softmax(zeros({0, 3}), 0).to_host<float>().size(), 0u);
-  const TrackedTensor x = param(scalar(3.0, {DType::float64, cpu()}));
+  const TrackedTensor x =
+      param(scalar(3.0, {DType::float64, default_device()}));
   backward(softmax(x));
   EXPECT_EQ(x.grad().item<double>(), 0);
 }
@@ -152,7 +153,7 @@ TEST(RowOps, CrossEntropyOfOneRowAndOfNone) {
     EXPECT_NEAR(loss.item<double>(), expected, 1e-14);
   }
   const TrackedTensor no_rows = zeros({0, 3});
-  const TrackedTensor no_target = zeros({0}, {DType::int64, cpu()});
+  const TrackedTensor no_target = zeros({0}, {DType::int64, default_device()});
   EXPECT_EQ(cross_entropy(no_rows, no_target, LossReduction::sum).item<float>(),
             0);
   EXPECT_TRUE(std::isnan(cross_entropy(no_rows, no_target).item<float>()));

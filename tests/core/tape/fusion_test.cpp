@@ -9,7 +9,7 @@ namespace {
 constexpr std::int64_t kRows = 256, kCols = 512, kN = kRows * kCols;
 
 TrackedTensor leaf(const Shape& shape) {
-  return param(materialize(rand(shape, {DType::float32, cpu()})));
+  return param(materialize(rand(shape, {DType::float32, default_device()})));
 }
 
 // Words of float32 for each element of [kRows, kCols].

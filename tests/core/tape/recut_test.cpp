@@ -278,7 +278,7 @@ TEST(Recut, ARecordedReverseLeadsToTheValuesInside) {
 
 constexpr std::int64_t kMany = 1 << 16;
 
-std::size_t in_use() { return memory_stats(cpu()).in_use; }
+std::size_t in_use() { return memory_stats(default_device()).in_use; }
 
 TEST(RecutMemory, ALeafThatTheReverseDoesNotReadIsKeptForAnInnerValueOnly) {
   TrackedTensor x = param(ones({kMany}));

@@ -167,8 +167,8 @@ TEST(Threads, DropInnerValuesWhileOthersCutAgain) {
 
 TEST(Threads, ForceOverlappingExpressionsOfRandomLeaves) {
   for (int round = 0; round < 50; ++round) {
-    TrackedTensor u = rand({64}, {DType::float32, cpu()});
-    TrackedTensor x = param(ones({64}, {DType::float32, cpu()}));
+    TrackedTensor u = rand({64}, {DType::float32, default_device()});
+    TrackedTensor x = param(ones({64}, {DType::float32, default_device()}));
     TrackedTensor a = x * u;
     TrackedTensor b = a + u;
     TrackedTensor c = exp(b) * u;

@@ -1,0 +1,96 @@
+#include "cuda/runtime/cuda_backend.h"
+
+#include "cuda/codegen/run_program.h"
+#include "cuda/kernels/indexing.h"
+#include "cuda/libraries/matmul.h"
+#include "cuda/runtime/device.h"
+#include "cuda/runtime/memory.h"
+#include "cuda/runtime/stream.h"
+#include "jacquard/export.h"
+
+namespace jacquard::cuda_backend {
+
+CudaBackend& CudaBackend::instance() {
+  static auto* backend = new CudaBackend;
+  return *backend;
+}
+
+int CudaBackend::device_count() const { return cuda_backend::device_count(); }
+
+void* CudaBackend::allocate(std::size_t bytes, Stream stream) {
+  return cuda_backend::allocate(bytes, stream);
+}
+void CudaBackend::free(void* data, std::size_t bytes, Stream stream) noexcept {
+  cuda_backend::free(data, bytes, stream);
+}
+backend::Backend::MemoryStats CudaBackend::memory_stats(int device) const {
+  return cuda_backend::memory_stats(device);
+}
+
+void CudaBackend::upload(void* to, const void* from_host, std::size_t bytes,
+                         Stream stream) {
+  cuda_backend::upload(to, from_host, bytes, stream);
+}
+void CudaBackend::download(void* to_host, const void* from, std::size_t bytes,
+                           Stream stream) {
+  cuda_backend::download(to_host, from, bytes, stream);
+}
+void CudaBackend::copy(void* to, const void* from, std::size_t bytes,
+                       Stream stream) {
+  cuda_backend::copy(to, from, bytes, stream);
+}
+
+Stream CudaBackend::current_stream(int device) {
+  return cuda_backend::current_stream(device);
+}
+Stream CudaBackend::make_stream(int device) {
+  return cuda_backend::make_stream(device);
+}
+void CudaBackend::order(Stream after, Stream before) {
+  cuda_backend::order(after, before);
+}
+void CudaBackend::synchronize(Stream stream) {
+  cuda_backend::synchronize(stream);
+}
+void CudaBackend::synchronize_device(int device) {
+  cuda_backend::synchronize_device(device);
+}
+
+void CudaBackend::run(const backend::ProgramLaunch& launch, Stream stream) {
+  const DeviceGuard guard(stream.device().index);
+  run_program(launch, stream);
+}
+void CudaBackend::run_list(std::span<const backend::ProgramLaunch> launches,
+                           Stream stream) {
+  const DeviceGuard guard(stream.device().index);
+  run_program_list(launches, stream);
+}
+void CudaBackend::matmul(const backend::MatmulLaunch& launch, Stream stream) {
+  const DeviceGuard guard(stream.device().index);
+  cuda_backend::matmul(launch, stream);
+}
+bool CudaBackend::supports_epilogue(const backend::MatmulLaunch& launch,
+                                    Stream stream) {
+  const DeviceGuard guard(stream.device().index);
+  return cuda_backend::supports_epilogue(launch, stream);
+}
+void CudaBackend::gather(const backend::IndexLaunch& launch, Stream stream) {
+  const DeviceGuard guard(stream.device().index);
+  cuda_backend::gather(launch, stream);
+}
+void CudaBackend::scatter_add(const backend::IndexLaunch& launch,
+                              Stream stream) {
+  const DeviceGuard guard(stream.device().index);
+  cuda_backend::scatter_add(launch, stream);
+}
+void CudaBackend::scatter(const backend::IndexLaunch& launch, Stream stream) {
+  const DeviceGuard guard(stream.device().index);
+  cuda_backend::scatter(launch, stream);
+}
+
+}  // namespace jacquard::cuda_backend
+
+// The entry point that core looks up: backend::kEntryPoint.
+extern "C" JACQUARD_API jacquard::backend::Backend* jacquard_backend() {
+  return &jacquard::cuda_backend::CudaBackend::instance();
+}
