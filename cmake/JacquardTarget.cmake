@@ -68,4 +68,7 @@ function(jacquard_executable name)
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${JACQUARD_BIN_DIR}")
   add_dependencies(${name} jacquard_cpu)
+  if(TARGET jacquard_cuda)
+    add_dependencies(${name} jacquard_cuda)
+  endif()
 endfunction()

@@ -5,9 +5,9 @@ emulator=$1
 shift
 gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
 if [ -n "$gpu" ]; then
-  echo "CUDA tests: on $gpu"
+  echo "CUDA: on $gpu"
 else
-  echo "CUDA tests: on the PTX emulator"
+  echo "CUDA: on the PTX emulator"
   LD_LIBRARY_PATH=$emulator${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export LD_LIBRARY_PATH
 fi

@@ -134,6 +134,24 @@ TEST_F(Streams, AnInPlaceUpdateWaitsForReadersOnOtherStreams) {
       ASSERT_EQ(v, 4 - 2 * static_cast<float>(step));
 }
 
+TEST_F(Streams, AWriteWaitsForTheWriteBeforeItOnAnotherStream) {
+  const Stream other = Stream::make(cuda());
+  const TrackedTensor p = param(full({kN}, 0, on_cuda).data());
+  const TrackedTensor x = materialize(full({kN}, 1, on_cuda));
+  // Reads p not at all.
+  const auto set = [&](double value) {
+    update_in_place({{p, x}}, 1, [&](const std::vector<TrackedTensor>& t) {
+      return std::vector<TrackedTensor>{t[1] * value};
+    });
+  };
+  {
+    const StreamScope scope(other);
+    set(3);
+  }
+  set(4);
+  for (float v : p.data().to_host<float>()) ASSERT_EQ(v, 4);
+}
+
 TEST_F(Streams, ThePullbackRunsOnTheStreamOfItsForward) {
   const Stream a = Stream::make(cuda()), b = Stream::make(cuda());
   const TrackedTensor x = param(full({64, 64}, 0.01, on_cuda).data());

@@ -15,6 +15,7 @@ class ImageError : public std::runtime_error {
     kNoPtxForDevice,   // no PTX entry at or below the device's capability
     kInvalidPtx,       // the PTX text has an error
     kUnsupported,      // an instruction or directive that is not emulated
+    kOutOfMemory,      // for the module's variables
     kUnknownFunction,  // a kernel or function that the module doesn't have
   };
   ImageError(Reason reason, const std::string& message)

@@ -129,7 +129,7 @@ void LoadedModule::allocate_variables() {
         declared.size, (variable.constant ? "__constant__ " : "__device__ ") +
                            std::string("variable ") + name);
     if (variable.address == 0) {
-      throw ImageError(ImageError::Reason::kUnsupported,
+      throw ImageError(ImageError::Reason::kOutOfMemory,
                        "no device memory for variable " + name);
     }
     if (variable.constant) constant_bytes_ += declared.size;

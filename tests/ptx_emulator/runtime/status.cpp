@@ -61,6 +61,8 @@ cudaError_t status_of(ImageError::Reason reason) {
       return cudaErrorNoKernelImageForDevice;
     case ImageError::Reason::kInvalidPtx:
       return cudaErrorInvalidPtx;
+    case ImageError::Reason::kOutOfMemory:
+      return cudaErrorMemoryAllocation;
     case ImageError::Reason::kUnsupported:
       return cudaErrorNotSupported;
     case ImageError::Reason::kUnknownFunction:
