@@ -2,15 +2,15 @@
 #include <string>
 #include <utility>
 
-#include "core/backend/launch.h"
+#include "core/backend/backend.h"
 #include "core/ops/as_tensor.h"
 #include "core/ops/operand_checks.h"
 #include "core/ops/sum_to.h"
+#include "core/tape/modes.h"
 #include "core/tape/pending.h"
+#include "core/tape/product.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
-#include "core/tensor/layout.h"
-#include "core/tensor/writable.h"
 #include "jacquard/linalg.h"
 #include "jacquard/pointwise.h"
 #include "jacquard/reduce.h"
@@ -19,8 +19,11 @@
 namespace jacquard {
 namespace {
 
-using backend::MatrixBinding;
+using tape::folded;
+using tape::multiply;
 using tape::PullbackContext;
+using tape::readable;
+using tape::transposed;
 
 Shape batch_of(const Shape& shape) {
   Shape batch = shape;
@@ -35,98 +38,9 @@ Shape with_batch(Shape batch, std::int64_t rows, std::int64_t cols) {
   return batch;
 }
 
-// [..., r, c] as [... · r, c].
-Shape folded(const Shape& shape) {
-  const std::int64_t cols = shape[shape.rank() - 1];
-  Shape rows = shape;
-  rows.erase(shape.rank() - 1);
-  return {rows.numel(), cols};
-}
-
-Tensor transposed(const Tensor& t) {
-  Shape shape = t.shape();
-  Strides strides = t.strides();
-  const int last = t.rank() - 1;
-  std::swap(shape[last - 1], shape[last]);
-  std::swap(strides[last - 1], strides[last]);
-  return t.view(shape, strides, 0);
-}
-
-// The last two axes as a matrix that the backend reads in place, or false.
-bool bind_matrix(const Tensor& t, MatrixBinding& out) {
-  const int last = t.rank() - 1;
-  const std::int64_t rows = t.shape()[last - 1], cols = t.shape()[last];
-  const std::int64_t row_stride = t.strides()[last - 1];
-  const std::int64_t col_stride = t.strides()[last];
-  if ((cols <= 1 || col_stride == 1) && (rows <= 1 || row_stride >= cols)) {
-    out.row_stride = rows <= 1 ? cols : row_stride;
-    out.col_stride = 1;
-  } else if ((rows <= 1 || row_stride == 1) &&
-             (cols <= 1 || col_stride >= rows)) {
-    out.row_stride = 1;
-    out.col_stride = cols <= 1 ? rows : col_stride;
-  } else {
-    return false;
-  }
-  out.data = t.data_on(current_stream(t.device()));
-  return true;
-}
-
-// t, or a copy if the backend can't read it in place.
-Tensor readable(const Tensor& t) {
-  MatrixBinding binding;
-  return bind_matrix(t, binding) ? t : t.contiguous();
-}
-
-// `keep` holds what is read: t or a copy of it.
-MatrixBinding bound(const Tensor& t, const Shape& batch, Tensor& keep) {
-  MatrixBinding binding;
-  keep = readable(t);
-  bind_matrix(keep, binding);
-  Strides strides = keep.strides();
-  strides.erase(keep.rank() - 1);
-  strides.erase(keep.rank() - 2);
-  binding.batch_strides =
-      broadcast_strides(batch_of(keep.shape()), strides, batch, "matmul");
-  return binding;
-}
-
 // Whether the last two axes are swapped in memory.
 bool is_transposed(const Tensor& t) {
   return t.rank() >= 2 && !t.is_contiguous() && transposed(t).is_contiguous();
-}
-
-// out (+)= a·b. out: contiguous, its batch that of a and b broadcast.
-void multiply_into(const Tensor& out, const Tensor& a, const Tensor& b,
-                   bool accumulate) {
-  const int last = out.rank() - 1;
-  Tensor kept_a, kept_b;
-  backend::MatmulLaunch work;
-  work.dtype = a.dtype();
-  work.out_dtype = out.dtype();
-  work.batch = batch_of(out.shape());
-  work.m = out.shape()[last - 1];
-  work.n = out.shape()[last];
-  work.k = a.shape()[a.rank() - 1];
-  work.a = bound(a, work.batch, kept_a);
-  work.b = bound(b, work.batch, kept_b);
-  const Stream stream = current_stream(out.device());
-  work.c = write_on(out, stream);
-  work.accumulate = accumulate;
-  backend::launch_matmul("matmul", work, stream);
-}
-
-// The same; where the rows of a batch meet one matrix b and lie one after the
-// other, one product does for the batch.
-void multiply_folding(const Tensor& out, const Tensor& a, const Tensor& b,
-                      bool accumulate) {
-  const bool one = b.rank() == 2 && a.rank() > 2 &&
-                   reshape_strides(a.shape(), a.strides(), folded(a.shape()));
-  if (one)
-    multiply_into(out.reshape(folded(out.shape())),
-                  a.reshape(folded(a.shape())), b, accumulate);
-  else
-    multiply_into(out, a, b, accumulate);
 }
 
 TrackedTensor fold(const TrackedTensor& t) {
@@ -138,9 +52,9 @@ void multiply_onto(const PullbackContext::Target& target, const Tensor& a,
                    const Tensor& b) {
   const auto& [out, accumulate] = target;
   if (out.is_contiguous())
-    multiply_folding(out, a, b, accumulate);
+    multiply(out, a, b, accumulate);
   else
-    multiply_into(transposed(out), transposed(b), transposed(a), accumulate);
+    multiply(transposed(out), transposed(b), transposed(a), accumulate);
 }
 
 // What the reverse needs of an operand: its array if the other is tracked, and
@@ -185,26 +99,76 @@ void pull_back_right(PullbackContext& c, const TrackedTensor& g,
   multiply_onto(c.matrix_target(1, as_transposed), transposed(left), cotangent);
 }
 
+// Column p of a matrix.
+Tensor column(const Tensor& t, std::int64_t p) {
+  return t.view({t.shape()[0]}, {t.strides()[0]}, p * t.strides()[1]);
+}
+
+// Where g has few columns, both gradients are sums of few outer products: that
+// of the left operand goes into the next launch, which reads it, and that of
+// the right one is summed along there. False if that is not how to do it.
+bool pull_back_narrow(PullbackContext& c, const Tensor& g,
+                      const Operands& saved) {
+  const Tensor& a = saved.a.tensor;
+  const Tensor& b = saved.b.tensor;
+  if (!tape::epilogues_enabled() || !fusion_enabled() || !a.defined() ||
+      !b.defined() || a.rank() != 2 || b.rank() != 2 || is_half(g.dtype()) ||
+      g.numel() == 0 || a.numel() == 0 || !c.needs(1) || !c.is_next(0))
+    return false;
+  const std::int64_t columns = g.shape()[1];
+  if (columns > backend::backend_of(g.device().type).narrow_product())
+    return false;
+  const TrackedTensor left(a);
+  const auto target = c.matrix_target(1, saved.b_transposed);
+  TrackedTensor total;
+  std::vector<tape::ColumnSum> sums;
+  for (std::int64_t p = 0; p < columns; ++p) {
+    const Tensor own = column(g, p);
+    const TrackedTensor factor(
+        own.view({g.shape()[0], 1}, {own.strides()[0], 1}, 0));
+    const TrackedTensor term = tape::apply("matmul", tape::Op::mul, factor,
+                                           TrackedTensor(column(b, p)));
+    total = total.defined()
+                ? tape::apply("matmul", tape::Op::add, std::move(total), term)
+                : term;
+    sums.push_back(
+        {tape::snapshot(tape::apply("matmul", tape::Op::mul, left, factor),
+                        "matmul"),
+         column(target.tensor, p), target.accumulate});
+  }
+  c.add(0, std::move(total));
+  c.ride(0, std::move(sums));
+  return true;
+}
+
+tape::PullbackPtr reverse_of(Operands operands, DType dtype) {
+  return tape::make_pullback(
+      [saved = std::move(operands), dtype](PullbackContext& c) {
+        // Cotangents of half types come as float32.
+        TrackedTensor g = tape::apply_cast("matmul", c.cotangent(), dtype);
+        // Both products read one copy.
+        if (!c.recording()) {
+          g = readable(tape::force(g, "matmul"));
+          if (pull_back_narrow(c, g.data(), saved)) return;
+        }
+        if (c.needs(0)) pull_back_left(c, g, saved.b, saved.a_transposed);
+        if (c.needs(1)) pull_back_right(c, g, saved.a, saved.b_transposed);
+      });
+}
+
 // Of matrices or batches of them, of one dtype.
 TrackedTensor product(CallSite site, const TrackedTensor& a,
                       const TrackedTensor& b, const Shape& shape) {
   const Tensor left = tape::force(a, "matmul");
   const Tensor right = tape::force(b, "matmul");
-  const Tensor result = Tensor::empty(shape, left.dtype(), left.device());
-  multiply_folding(result, left, right, false);
-  Operands saved{{}, {}, is_transposed(left), is_transposed(right)};
-  if (b.is_tracked()) saved.a = tape::save(a, "matmul");
-  if (a.is_tracked()) saved.b = tape::save(b, "matmul");
-  return tape::record(
-      "matmul", site, result, {&a, &b},
-      [saved = std::move(saved), dtype = left.dtype()](PullbackContext& c) {
-        // Cotangents of half types come as float32.
-        TrackedTensor g = tape::apply_cast("matmul", c.cotangent(), dtype);
-        // Both products read one copy.
-        if (!c.recording()) g = readable(tape::force(g, "matmul"));
-        if (c.needs(0)) pull_back_left(c, g, saved.b, saved.a_transposed);
-        if (c.needs(1)) pull_back_right(c, g, saved.a, saved.b_transposed);
-      });
+  tape::PullbackPtr pullback;
+  if (const TrackedTensor * both[] = {&a, &b}; tape::would_record(both)) {
+    Operands saved{{}, {}, is_transposed(left), is_transposed(right)};
+    if (b.is_tracked()) saved.a = tape::save(a, "matmul");
+    if (a.is_tracked()) saved.b = tape::save(b, "matmul");
+    pullback = reverse_of(std::move(saved), left.dtype());
+  }
+  return tape::make_product(site, shape, a, b, std::move(pullback));
 }
 
 [[noreturn]] void throw_misfit(const char* op, const Shape& a, const Shape& b,

@@ -5,6 +5,7 @@
 
 #include "core/ops/as_tensor.h"
 #include "core/ops/term.h"
+#include "core/tape/modes.h"
 #include "core/tape/pending.h"
 #include "core/tape/region.h"
 #include "jacquard/error.h"
@@ -44,6 +45,12 @@ TrackedTensor along(const char* name, Op op, Operand operand, int axis) {
 }
 
 }  // namespace
+
+// Whether a loss had better be written along with its reverse, which a
+// transform is about to ask for.
+bool awaits_reverse(const TrackedTensor& loss) {
+  return loss.is_tracked() && tape::level_depth() == 1 && fusion_enabled();
+}
 
 TrackedTensor softmax(Operand x, int axis) {
   return along("softmax", Op::row_softmax, std::move(x), axis);
@@ -119,9 +126,9 @@ TrackedTensor cross_entropy(Operand logits, Operand target,
     const auto how = reduction == LossReduction::mean ? tape::Reduction::mean
                                                       : tape::Reduction::sum;
     const DType computed = loss.dtype();
-    loss = forced(kCrossEntropy,
-                  tape::apply_reduction(kCrossEntropy, how, std::move(loss),
-                                        0b11, false, computed, site));
+    loss = tape::apply_reduction(kCrossEntropy, how, std::move(loss), 0b11,
+                                 false, computed, site);
+    if (!awaits_reverse(loss)) tape::force(loss, kCrossEntropy);
   }
   return tape::apply_cast(kCrossEntropy, Operand(std::move(loss), site), dtype);
 }

@@ -18,17 +18,28 @@ JACQUARD_THREAD_MODE int depth = 0;
 JACQUARD_THREAD_MODE bool always_fused = false;
 #undef JACQUARD_THREAD_MODE
 
+bool is_on(const char* variable) {
+  const char* env = std::getenv(variable);
+  return !env || std::string_view(env) != "off";
+}
+
 std::atomic<bool>& fusion() {
-  static std::atomic<bool> on = [] {
-    const char* env = std::getenv("JACQUARD_FUSION");
-    return !env || std::string_view(env) != "off";
-  }();
+  static std::atomic<bool> on = is_on("JACQUARD_FUSION");
+  return on;
+}
+
+std::atomic<bool>& epilogues() {
+  static std::atomic<bool> on = is_on("JACQUARD_EPILOGUES");
   return on;
 }
 }  // namespace
 
 bool grad_enabled() { return grad_mode; }
 bool set_grad_enabled(bool on) { return std::exchange(grad_mode, on); }
+bool epilogues_enabled() { return epilogues().load(std::memory_order_relaxed); }
+void set_epilogues(bool on) {
+  epilogues().store(on, std::memory_order_relaxed);
+}
 bool set_always_fused(bool on) { return std::exchange(always_fused, on); }
 int level_depth() { return depth; }
 void change_level_depth(int by) { depth += by; }

@@ -1,6 +1,8 @@
 // Modes of the calling thread, and switches of the process.
 #pragma once
 
+#include "jacquard/export.h"
+
 namespace jacquard::tape {
 
 // Whether operations are recorded. Returns the previous mode.
@@ -10,6 +12,11 @@ bool set_grad_enabled(bool on);
 // Operations of this thread wait to be fused whatever the process says. Returns
 // the previous setting.
 bool set_always_fused(bool on);
+
+// Whether a matmul waits for what its launch may carry (see product.h):
+// JACQUARD_EPILOGUES=off says no. The setter is for the whole process.
+JACQUARD_API bool epilogues_enabled();
+JACQUARD_API void set_epilogues(bool on);
 
 // Transforms, and walks that are recorded, that are open on this thread.
 int level_depth();

@@ -53,6 +53,8 @@ class PullbackBase : public RefCounted<PullbackBase>,
   PullbackBase() = default;
   virtual ~PullbackBase();
   virtual void run(PullbackContext& context) = 0;
+  // Whether a cotangent that is pending goes into the pullback's own launch.
+  virtual bool inlines_cotangent() const { return false; }
 
   // Adds an input (nullptr: a constant); as long as the pullback lives, it
   // leads to `node`.

@@ -79,6 +79,13 @@ void cut_where_broadcast(const Arg& arg, std::int64_t numel) {
     force(*arg.value);
 }
 
+// Nothing is computed from a reduction before it is written.
+void write_reductions(const Arg* args) {
+  for (int i = 0; i < 3; ++i)
+    if (args[i].value && args[i].value->reduction != Reduction::store)
+      force(*args[i].value);
+}
+
 Shape shape_of_result(const char* name, const Arg* args) {
   Shape shape;
   bool first = true;
@@ -194,6 +201,7 @@ TrackedTensor make_pending(const char* name, CallSite site, Op op, DType dtype,
   e.args[0] = std::move(a);
   e.args[1] = std::move(b);
   e.args[2] = std::move(c);
+  write_reductions(e.args);
   Shape shape = shape_of_result(name, e.args);
   const bool row = pointwise::is_row(op);
   if (row && pointwise::is_row_constant(op) && shape.rank() > 0)
@@ -284,6 +292,7 @@ TrackedTensor apply_reduction(const char* name, Reduction reduction,
   e.keepdims = keepdims;
   e.operand_dtype = dtype;
   e.args[0] = to_arg(Operand(std::move(x)), dtype, name);
+  write_reductions(e.args);
   const Value& operand = *e.args[0].value;
   const Device device = operand.device;
   Shape shape;

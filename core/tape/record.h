@@ -17,6 +17,7 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "core/tape/node.h"
 #include "core/tape/value.h"
@@ -24,6 +25,7 @@
 namespace jacquard::tape {
 
 class Walk;
+struct ColumnSum;
 
 // An array that a pullback needs, with the node of its value, so that a
 // recording walk sees the same value again. Made by save() at the forward call.
@@ -82,6 +84,14 @@ class PullbackContext {
   // Gives input `to` what input `from` has. Nothing is added in place to the
   // memory that they share.
   void share(int from, int to);
+  // Whether input i is next to be visited, with a pullback that computes a
+  // pending cotangent in its own launch; nothing was added to it yet.
+  bool is_next(int i) const;
+  // Sums over the space of input i's value, which is_next: its pullback runs
+  // after this one and computes them along.
+  void ride(int i, std::vector<ColumnSum> sums);
+  // Writes values, and what rides.
+  void force(std::span<Value* const> values);
   // Adds g to the part of input i's cotangent that `view` selects: all parts
   // go into one buffer. `view` maps a contiguous tensor of the input's shape
   // to the part. Only when not recording.

@@ -1,10 +1,13 @@
 #include "core/tape/region.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "core/backend/launch.h"
 #include "core/tape/bindings.h"
+#include "core/tape/product.h"
 #include "core/tape/recut.h"
 #include "core/tape/region_builder.h"
 #include "core/tape/region_pullback.h"
@@ -51,18 +54,6 @@ void bind_leaves(const RegionBuilder& region, std::vector<Binding>& out) {
     out.push_back(v->written()
                       ? bind(v->tensor(), region.space)
                       : bind_virtual(v->shape, v->dtype, region.space));
-}
-
-[[noreturn]] void rethrow_with_site(const Value& v) {
-  const std::string where = std::string(" (called at ") + v.site.file + ":" +
-                            std::to_string(v.site.line) + ")";
-  try {
-    throw;
-  } catch (const OutOfMemory& e) {
-    throw OutOfMemory(e.what() + where);
-  } catch (const IndexError& e) {
-    throw IndexError(e.what() + where);
-  }
 }
 
 // `inside`: what others hold of the region.
@@ -145,13 +136,63 @@ void bind_outputs(std::span<Value* const> wanted, const RegionBuilder& region,
   }
 }
 
+// Writes a matmul that waits.
+void run_product(Value& v) {
+  const Expression* e = v.pin();
+  if (!e) return;
+  const struct Unpin {
+    ~Unpin() { value.unpin(); }
+    Value& value;
+  } unpin{v};
+  const StreamScope scope(v.stream);
+  Tensor result;
+  try {
+    result = Tensor::empty(v.shape, v.dtype, v.device);
+    multiply(result, e->args[0].value->tensor(), e->args[1].value->tensor(),
+             false);
+  } catch (const Error&) {
+    rethrow_with_site(v);
+  }
+  v.publish(std::move(result), v.product_node);
+}
+
+void gather_sums(RegionBuilder& region, std::span<const ColumnSum> sums) {
+  for (const ColumnSum& s : sums)
+    region.output(region.add_value(*s.value), Reduction::sum, s.value->shape);
+}
+
+void bind_sums(std::span<const ColumnSum> sums,
+               std::vector<OutputBinding>& outputs) {
+  for (const ColumnSum& s : sums)
+    outputs.push_back({write_on(s.target, current_stream(s.target.device())),
+                       s.target.dtype(), Strides{0, s.target.strides()[0]},
+                       s.accumulate});
+}
+
+void run_sums(std::span<const ColumnSum> sums) {
+  const Value& first = *sums[0].value;
+  RegionBuilder region;
+  Buffers buffers;
+  region.begin(first.shape, {});
+  gather_sums(region, sums);
+  region.finish();
+  bind_leaves(region, buffers.leaves);
+  bind_sums(sums, buffers.outputs);
+  backend::launch(first.name,
+                  {program_of(region.code).get(), region.space, buffers.leaves,
+                   region.slots, buffers.outputs},
+                  current_stream(first.device));
+}
+
 // Memory of a launch's making that is used again by the next.
 struct Workshop {
   RegionBuilder region;
   Buffers buffers;
   std::vector<Value*> wanted;
+  std::span<const ColumnSum> sums;  // until they are computed
 
   void clear() {
+    sums = {};
     region.release();
     buffers.tensors.clear();
     wanted.clear();
@@ -169,6 +210,24 @@ Workshop& workshop() {
 }
 
 void run_group(Workshop& w);
+
+// The region of one value as what the launch of a matmul carries; false if it
+// isn't such a region or the backend has no such launch.
+bool run_as_epilogue(Workshop& w) {
+  Value& v = *w.wanted[0];
+  const std::optional<CarriedRegion> carried = carried_region(w.region, v);
+  if (!carried) return false;
+  bool done = false;
+  try {
+    bind_outputs(w.wanted, w.region, w.buffers);
+    done = multiply_carrying(v.name, w.buffers.tensors[0], *carried);
+  } catch (const Error&) {
+    rethrow_with_site(v);
+  }
+  if (done)
+    publish_all(w.wanted, w.region, known(w.region.code), w.buffers, {});
+  return done;
+}
 
 void split_group(Workshop& w) {
   std::vector<Value*> all = w.wanted;
@@ -211,10 +270,17 @@ void run_group(Workshop& w) {
     w.wanted.size() == 1 ? split_region(w) : split_group(w);
     return;
   }
+  if (w.wanted.size() == 1 && held.empty() && run_as_epilogue(w)) return;
+  // Each sum has a factor of its own, and they have one in common.
+  const bool sums = !w.sums.empty() &&
+                    w.region.space == w.sums[0].value->shape &&
+                    w.region.leaves.size() + w.sums.size() + 1 <= kMaxMask;
+  if (sums) gather_sums(w.region, w.sums);
   w.region.finish();
   const Known& code = known(w.region.code);
   try {
     bind_outputs(w.wanted, w.region, w.buffers);
+    if (sums) bind_sums(w.sums, w.buffers.outputs);
     bind_leaves(w.region, w.buffers.leaves);
     backend::launch(w.wanted[0]->name,
                     {code.program.get(), w.region.space, w.buffers.leaves,
@@ -223,12 +289,16 @@ void run_group(Workshop& w) {
   } catch (const Error&) {
     rethrow_with_site(*w.wanted[0]);
   }
+  if (sums) w.sums = {};
   publish_all(w.wanted, w.region, code, w.buffers, std::move(held));
 }
 
-void run_workshop(Workshop& w) {
+// `sums`: those that wait, taken away if they were computed.
+void run_workshop(Workshop& w, std::span<const ColumnSum>& sums) {
   try {
+    w.sums = sums;
     run_group(w);
+    sums = w.sums;
   } catch (...) {
     w.clear();
     throw;
@@ -238,20 +308,47 @@ void run_workshop(Workshop& w) {
 
 }  // namespace
 
+void rethrow_with_site(const Value& v) {
+  const std::string where = std::string(" (called at ") + v.site.file + ":" +
+                            std::to_string(v.site.line) + ")";
+  try {
+    throw;
+  } catch (const OutOfMemory& e) {
+    throw OutOfMemory(e.what() + where);
+  } catch (const IndexError& e) {
+    throw IndexError(e.what() + where);
+  }
+}
+
+bool gather_reduction(Value& v, RegionBuilder& region, Shape& over_space) {
+  region.begin(space_of(v), {});
+  if (!region.add_output(v)) return false;
+  over_space = result_over_space(v);
+  return true;
+}
+
 const Tensor& force(Value& value) {
-  if (!value.written()) {
+  if (value.product) {
+    run_product(value);
+  } else if (!value.written()) {
     Workshop& w = workshop();
     w.wanted.assign(1, &value);
-    run_workshop(w);
+    std::span<const ColumnSum> none;
+    run_workshop(w, none);
   }
   return value.tensor();
 }
 
-void force(std::span<Value* const> values) {
+void force(std::span<Value* const> values) { force(values, {}); }
+
+void force(std::span<Value* const> values, std::span<const ColumnSum> sums) {
   std::vector<Value*> left;
-  for (Value* v : values)
-    if (!v->written() && std::ranges::find(left, v) == left.end())
+  for (Value* v : values) {
+    if (v->product)
+      run_product(*v);
+    else if (!v->written() && std::ranges::find(left, v) == left.end())
       left.push_back(v);
+  }
   Workshop& w = workshop();
   while (!left.empty()) {
     w.wanted.clear();
@@ -263,9 +360,10 @@ void force(std::span<Value* const> values) {
           w.wanted.empty() || (v->stream == stream && space_of(*v) == space);
       (fits ? w.wanted : rest).push_back(v);
     }
-    run_workshop(w);
+    run_workshop(w, sums);
     left = std::move(rest);
   }
+  if (!sums.empty()) run_sums(sums);
 }
 
 void compute_into(const Tensor& target, const TrackedTensor& t, bool accumulate,

@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "core/tape/region.h"
 #include "jacquard/error.h"
 
 namespace jacquard::tape {
@@ -99,6 +100,7 @@ void RegionBuilder::release() {
   output_shapes_.clear();
   inside.clear();
   repeated.clear();
+  products.clear();
   refs_.clear();
   stack_.clear();
   has_row = false;
@@ -133,10 +135,11 @@ Ref RegionBuilder::add_value(Value& v) {
 // Whether the frame's value is in the inside; else it became a leaf.
 bool RegionBuilder::open(Frame& f) {
   Value& v = *f.value;
-  bool stop = v.reduction != Reduction::store;
+  bool stop = v.reduction != Reduction::store || v.product;
   for (Value* s : stops_) stop = stop || (s == &v && &v != root_);
   if (!stop) f.expression = v.pin();
   if (!f.expression) {
+    if (v.product && !v.written()) products.push_back(&v);
     refs_.insert(&v, leaf(v));
     return false;
   }
@@ -266,6 +269,7 @@ bool Region::is_per_row(const Shape& shape) const {
 }
 
 void RegionBuilder::finish() {
+  for (Value* v : products) force(*v);
   if (!has_row) return;
   for (std::size_t i = 0; i < leaves.size(); ++i)
     code.leaves[i].per_row = is_per_row(leaves[i]->shape);

@@ -90,7 +90,8 @@ class RegionBuilder : public Region {
     code.outputs.push_back({value, reduction, false});
     output_shapes_.push_back(&shape);
   }
-  // After the last output: settles what depends on the space.
+  // After the last output: settles what depends on the space, and writes the
+  // leaves that are not yet.
   void finish();
   // Tracked values in the inside, none of `outputs`, that others hold than the
   // values that `all` has gathered (this builder or one that gathered more).
@@ -102,6 +103,8 @@ class RegionBuilder : public Region {
   // saves loads, and somebody holds them.
   std::vector<Value*> inside;
   std::vector<Value*> repeated;
+  // Leaves that are matmuls which wait; finish() writes them.
+  std::vector<Value*> products;
 
  private:
   struct Frame {

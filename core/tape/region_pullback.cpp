@@ -8,6 +8,7 @@
 #include "core/tape/bindings.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
+#include "core/tape/pending_root.h"
 #include "core/tape/region.h"
 #include "jacquard/error.h"
 #include "jacquard/shape_ops.h"
@@ -49,9 +50,9 @@ RegionPullback::RegionPullback(const ProgramPtr& program, const Region& region,
   for (std::size_t i = 0; i < region.leaves.size(); ++i) {
     const Value& leaf = *region.leaves[i];
     const std::uint64_t bit = std::uint64_t{1} << i;
-    if (!leaf.written() || !leaf.node() || !(reached & bit)) continue;
+    if (!leaf.known_node() || !(reached & bit)) continue;
     tracked_ |= bit;
-    add_edge(leaf.node());
+    add_edge(leaf.known_node());
   }
   full_ = &program_->reverse(tracked_, tracked_);
   for (int source : full_->sources) {
@@ -101,7 +102,8 @@ void RegionPullback::run(PullbackContext& context) {
   if (left == 0) return;
   const Reverse& reverse = reverse_for(left);
   if (reverse.wanted.empty()) return;
-  if (context.recording() || context.cotangent().is_pending()) {
+  if (context.recording() || (context.cotangent().is_pending() &&
+                              !context.cotangent().value()->product)) {
     instantiate(context, reverse);
     return;
   }
@@ -199,7 +201,7 @@ void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
     if (reduced(shapes[j])) sums |= std::uint64_t{1} << j;
   }
   // What is the same along an axis is computed once and expanded.
-  const bool may_shrink = sums == 0 && !program_->has_row_ops();
+  const bool may_shrink = sums == 0 && !program_->has_row_ops() && !root_;
   const Shape space = may_shrink ? varied_space(leaves, space_) : space_;
   const bool shrunk = !(space == space_);
   std::vector<backend::OutputBinding> outputs;
@@ -229,9 +231,14 @@ void RegionPullback::launch(PullbackContext& context, const Reverse& reverse) {
   for (std::size_t i = 0; i < reverse.means.size(); ++i)
     slots.push_back({.f = inverse_count()});
   const ProgramPtr program = with_sums(reverse.program, sums);
-  backend::launch(context.name(),
-                  {program.get(), space, leaves, slots, outputs},
-                  current_stream(cotangent.device()));
+  const bool along =
+      root_ && root_->launch_along(reverse, program, bind(cotangent, space_),
+                                   slots, outputs);
+  if (root_) root_->finish();
+  if (!along)
+    backend::launch(context.name(),
+                    {program.get(), space, leaves, slots, outputs},
+                    current_stream(cotangent.device()));
   for (std::size_t j = 0; j < results.size(); ++j)
     if (results[j].defined())
       context.add(edge_of(reverse.wanted[j]),
@@ -268,6 +275,7 @@ TrackedTensor sum_to(TrackedTensor g, const Shape& leaf, const Shape& space,
 
 void RegionPullback::instantiate(PullbackContext& context,
                                  const Reverse& reverse) {
+  if (root_) root_->finish();
   const TrackedTensor cotangent =
       result_over_space_ == context.cotangent().shape()
           ? context.cotangent()
@@ -304,7 +312,7 @@ void RegionPullback::instantiate(PullbackContext& context,
                        context.site());
     pending.push_back(values[j].value());
   }
-  force(pending);
+  context.force(pending);
   for (std::size_t j = 0; j < values.size(); ++j) {
     const int edge = edge_of(reverse.wanted[j]);
     const Shape& leaf = context.shape_of(edge);

@@ -13,6 +13,8 @@
 
 namespace jacquard::tape {
 
+class PendingRoot;
+
 class RegionPullback final : public PullbackBase {
  public:
   // Of a region with one output, which was computed into `result`. There is an
@@ -22,6 +24,9 @@ class RegionPullback final : public PullbackBase {
                  const Shape& result_over_space, const Tensor& result);
 
   void run(PullbackContext& context) override;
+  bool inlines_cotangent() const override { return true; }
+  // The result is not written yet: the reverse's launch writes it along.
+  void set_root(PendingRoot* root) { root_ = root; }
 
  private:
   // A leaf of the reverse program.
@@ -57,6 +62,7 @@ class RegionPullback final : public PullbackBase {
   double inverse_count() const;
   bool reduced(const Shape& leaf) const { return !(leaf == space_); }
 
+  PendingRoot* root_ = nullptr;
   pointwise::ProgramPtr program_;
   std::uint64_t tracked_ = 0;
   const Reverse* full_ = nullptr;  // for all of `tracked_`; program_ owns it

@@ -42,6 +42,8 @@ struct Expression {
   // operand); op is then `load`.
   Reduction reduction = Reduction::store;
   bool keepdims = false;
+  // args[0]·args[1], both written: a matmul that waits; op is then `load`.
+  bool product = false;
   std::uint8_t axes = 0;
   DType operand_dtype = DType::float32;  // what value operands are cast to
   Arg args[3];
@@ -80,6 +82,9 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
   std::uint16_t leaf_weight = 0;
   // Of pending values `store` or how args[0] is reduced.
   const Reduction reduction = Reduction::store;
+  // A matmul that waits, or waited, and its node if it is tracked.
+  const bool product = false;
+  NodePtr product_node;
   const CallSite site;
   const char* const name;
   const std::uint64_t id;
@@ -88,6 +93,9 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
   // Of written values only.
   const Tensor& tensor() const { return tensor_; }
   const NodePtr& node() const { return node_; }
+  // Of written values and of products: the latter lead somewhere before they
+  // have an array.
+  const NodePtr& known_node() const { return product ? product_node : node_; }
 
   // How it is computed, or nullptr if it is written. Until unpin() the
   // expression, and so its operands, stay where they are, even if the value is

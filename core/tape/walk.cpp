@@ -139,7 +139,7 @@ void Walk::run(TrackedTensor seed) {
   slots_.front().cotangent = std::move(seed);
   const bool frees = !options_.recording && !options_.retain;
   for (Slot& slot : slots_) {
-    if (slot.visited) visit(slot);
+    if (slot.visited && !slot.done) visit(slot);
     ++held_.left;
     slot.pullback = nullptr;
     slot.node->leave(frees && slot.visited && !slot.target);
@@ -197,7 +197,19 @@ void Walk::visit(Slot& slot) {
     PullbackContext context(*this, node, slot.pullback->edges(),
                             std::exchange(slot.cotangent, {}));
     slot.pullback->run(context);
+    if (carrier_) visit_with_riders(*std::exchange(carrier_, nullptr));
   }
+}
+
+void Walk::visit_with_riders(Slot& slot) {
+  slot.done = true;
+  visit(slot);
+  unload();
+}
+
+void Walk::unload() {
+  if (riders_.empty()) return;
+  tape::force({}, std::exchange(riders_, {}));
 }
 
 bool PullbackContext::recording() const { return walk_.options_.recording; }
@@ -227,12 +239,43 @@ void PullbackContext::add(int i, TrackedTensor g) {
     slot.owned = false;
     return;
   }
+  walk_.unload();
   if (slot.owned && !recording()) {
     compute_into(slot.cotangent.data(), g, true, node_.name);
     return;
   }
   slot.cotangent = slot.cotangent + g;
   slot.owned = false;
+}
+
+bool PullbackContext::is_next(int i) const {
+  // How far to look for others that lead there.
+  constexpr std::ptrdiff_t kFar = 16;
+  const Walk::Slot* to = needs(i) ? walk_.slot_of(*edges_[i]) : nullptr;
+  if (!to || to->target || to->cotangent.defined() || !to->pullback ||
+      !to->pullback->inlines_cotangent() || to->node->find_extras())
+    return false;
+  int uses = 0;
+  for (int k = 0; k < edges_.size(); ++k) uses += edges_[k] == edges_[i];
+  const Walk::Slot* from = walk_.slot_of(node_);
+  if (uses > 1 || to - from > kFar || !(to->node->stream == node_.stream))
+    return false;
+  for (const Walk::Slot* s = from + 1; s < to; ++s) {
+    if (!s->visited || s->done || !s->pullback) continue;
+    const Edges& edges = s->pullback->edges();
+    for (int k = 0; k < edges.size(); ++k)
+      if (edges[k] == edges_[i]) return false;
+  }
+  return true;
+}
+
+void PullbackContext::ride(int i, std::vector<ColumnSum> sums) {
+  walk_.riders_ = std::move(sums);
+  walk_.carrier_ = walk_.slot_of(*edges_[i]);
+}
+
+void PullbackContext::force(std::span<Value* const> values) {
+  tape::force(values, std::exchange(walk_.riders_, {}));
 }
 
 bool PullbackContext::can_share(int from, int to) const {
@@ -277,6 +320,7 @@ PullbackContext::Target PullbackContext::make_target(int i,
                                                      const Strides& fresh) {
   Node& to = *edges_[i];
   Walk::Slot& slot = *walk_.slot_of(to);
+  if (slot.cotangent.defined()) walk_.unload();
   if (slot.owned) return {slot.cotangent.data(), true};
   const Tensor memory =
       Tensor::empty({to.shape.numel()}, collected_type(to.dtype), to.device);

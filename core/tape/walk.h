@@ -7,6 +7,7 @@
 
 #include "core/tape/node.h"
 #include "core/tape/record.h"
+#include "core/tape/region.h"
 #include "core/tape/region_builder.h"
 
 namespace jacquard::tape {
@@ -53,6 +54,7 @@ class Walk {
     bool owned = false;    // the cotangent's memory is this walk's alone
     bool visited = false;  // lies on a path to a target
     bool target = false;
+    bool done = false;  // visited before its turn
   };
 
   void collect(Node& root, std::span<const NodePtr> targets);
@@ -60,6 +62,10 @@ class Walk {
   void visit(Slot& slot);
   void call_hooks(Slot& slot);
   Slot* slot_of(const Node& node);
+  void visit_with_riders(Slot& slot);
+  // Computes what rides now: before anything is added to a cotangent, which
+  // could be one that waits for it.
+  void unload();
   void settle(TrackedTensor& cotangent, const Node& node) const;
 
   // Leaves the nodes that run() did not come to.
@@ -73,6 +79,9 @@ class Walk {
   std::vector<Slot> slots_;
   Held held_{slots_};
   PointerMap index_;
+  // What rides with the visit of a slot, which comes next.
+  std::vector<ColumnSum> riders_;
+  Slot* carrier_ = nullptr;
 };
 
 // Checks that g can be a cotangent of the node's value and converts its dtype:

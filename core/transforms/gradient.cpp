@@ -1,10 +1,12 @@
 #include "jacquard/gradient.h"
 
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
+#include "core/tape/pending_root.h"
 #include "core/tape/region.h"
 #include "core/tape/walk.h"
 #include "jacquard/error.h"
@@ -176,10 +178,13 @@ TrackedTensor Level::enter(const TrackedTensor& x, int argument) {
 std::vector<TrackedTensor> Level::walk(const TrackedTensor& y,
                                        const TrackedTensor& seed, bool retain) {
   ValuePtr v = tape::snapshot(y, "gradient");
-  tape::force(*v);
+  std::optional<tape::PendingRoot> pending;
+  if (!state_->recording && !seed.defined()) pending.emplace(v);
+  if (!pending || !pending->node()) tape::force(*v);
+  const NodePtr last = v->written() ? v->node() : pending->node();
   std::vector<Walk::Result> results;
-  if (v->node() && !state_->order.empty()) {
-    Node& root = *v->node();
+  if (last && !state_->order.empty()) {
+    Node& root = *last;
     const TrackedTensor start = seed_for(root, seed, "gradient", state_->site);
     Walk walk(root, state_->order, {state_->recording, retain, "gradient"});
     if (walk.reaches_target()) {
@@ -188,6 +193,7 @@ std::vector<TrackedTensor> Level::walk(const TrackedTensor& y,
       results = std::move(walk.results);
     }
   }
+  if (pending) pending->finish();
   if (results.empty() && !state_->allow_unused)
     throw GraphError(
         "gradient: the result depends on none of the arguments; did the "

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "cpu_fallback/isa/kernel_table.h"
 #include "cpu_fallback/libraries/gemm.h"
@@ -77,19 +78,27 @@ std::int64_t batch_offset(const MatmulLaunch& l, const MatrixBinding& x,
   return offset;
 }
 
-// The epilogue of a tile.
+// Tiles of values that whole packs are written to.
+constexpr std::int64_t kSlack = static_cast<std::int64_t>(kQuantum);
+
+// The epilogue of a tile, by the functions that compute it elsewhere.
 template <class T>
 void finish(const Gemm<T>& g, const T* bias, bool relu) {
+  const KernelTable& k = kernels();
+  const int type = static_cast<int>(dtype_of<T>);
+  const auto fn = [&](pointwise::Op op) {
+    return k.op[static_cast<int>(op)][type];
+  };
+  const TileFn add = fn(pointwise::Op::add), cut = fn(pointwise::Op::relu);
+  const auto n = static_cast<std::size_t>(g.n);
+  alignas(64) T row[kLargest + kSlack], added[kLargest + kSlack];
+  k.load[type](bias, 1, added, n);
   for (std::int64_t i = 0; i < g.m; ++i) {
     T* c = g.c + i * g.ldc;
-    if (relu) {
-      for (std::int64_t j = 0; j < g.n; ++j) {
-        const T x = c[j] + bias[j];
-        c[j] = x <= 0 ? T{0} : x;
-      }
-    } else {
-      for (std::int64_t j = 0; j < g.n; ++j) c[j] += bias[j];
-    }
+    k.load[type](c, 1, row, n);
+    add(row, added, nullptr, row, n);
+    if (relu) cut(row, nullptr, nullptr, row, n);
+    k.store[type](row, c, 1, n);
   }
 }
 
@@ -118,7 +127,8 @@ void multiply(const MatmulLaunch& l) {
     g.ldc = l.n;
     g.accumulate = l.accumulate;
     gemm(g);
-    if (l.bias) finish(g, static_cast<const T*>(l.bias) + j, l.relu);
+    if constexpr (std::is_floating_point_v<T>)
+      if (l.bias) finish(g, static_cast<const T*>(l.bias) + j, l.relu);
   };
   const std::int64_t total = batch * tiles;
   const std::int64_t tasks = (total + grid.group - 1) / grid.group;
@@ -129,9 +139,6 @@ void multiply(const MatmulLaunch& l) {
 }
 
 constexpr std::int64_t kPanel = 16 << 10;
-
-// Loads write whole packs: room for the last one.
-constexpr std::int64_t kSlack = static_cast<std::int64_t>(kQuantum);
 
 // A float32 copy of a half-typed operand, with every batch element that
 // differs. Its lines are padded, so that loading one doesn't touch the next.

@@ -140,13 +140,29 @@ void add_evaluate(std::string& to, const Work& w, const Expressions& code) {
   add(to, stores, "  }\n}\n");
 }
 
+int words_of(DType dtype) { return size_of(compute_type(dtype)) == 8 ? 2 : 1; }
+
+// Blocks that a multiprocessor's registers are to hold at least. ptxas would
+// aim at a number of its own, and spill to get there.
+int least_blocks(const Work& w) {
+  if (w.block > kFoldThreads || !w.small) return 1;
+  const bool is_row = w.skeleton == Skeleton::row;
+  const int places = w.width * (is_row ? w.steps : 1);
+  int registers = 40 + w.width * w.facts->live;
+  for (std::size_t i = 0; i < w.leaves.size(); ++i)
+    if (is_row && w.cached && w.reads(static_cast<int>(i)))
+      registers += places * words_of(w.leaves[i].dtype);
+  for (std::size_t j = 0; j < w.outputs.size(); ++j)
+    if (w.modes[j] == Mode::folded || w.modes[j] == Mode::column)
+      registers += places * words_of(w.value_dtype(static_cast<int>(j)));
+  constexpr int kRegisters = 1 << 16;  // of a multiprocessor
+  return std::clamp(kRegisters / (w.block * registers), 1, 3);
+}
+
 void add_kernel(std::string& to, const std::string& name, const Work& w,
                 const char* type, const char* function) {
-  // Without a least number of blocks ptxas aims at one of its own, and spills
-  // to get there; with three of 256 threads there are 80 registers a thread.
   add(to, "extern \"C\" __global__ void __launch_bounds__(", w.block, ", ",
-      w.block > kFoldThreads ? 1 : 3, ") ", name,
-      "(const __grid_constant__ jacquard::", type,
+      least_blocks(w), ") ", name, "(const __grid_constant__ jacquard::", type,
       " arguments) {\n  jacquard::", function, "(arguments);\n}\n");
 }
 

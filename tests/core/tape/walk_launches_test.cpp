@@ -222,6 +222,35 @@ TEST_F(WalkLaunches, NarrowProductsHaveTheSameGradients) {
   }
 }
 
+TEST_F(WalkLaunches, NarrowProductsAddToWhatTheirOperandsShare) {
+  const std::function<TrackedTensor(const TrackedTensor&, const TrackedTensor&)>
+      cases[] = {
+          [](const auto& x, const auto& w) {
+            const TrackedTensor h = relu(x * w);
+            return matmul(h, h);
+          },
+          [](const auto& x, const auto& w) { return matmul(x + w, w); },
+          [](const auto& x, const auto& w) { return matmul(relu(x + w), w); },
+          [](const auto& x, const auto& w) {
+            return matmul(matmul(x * w, w) + w, w);
+          }};
+  const TrackedTensor x = leaf({10, 10}), w = leaf({10, 10});
+  for (const auto& f : cases) {
+    const auto both = [&] {
+      const auto [gx, gw] =
+          gradient([&](const TrackedTensor& x,
+                       const TrackedTensor& w) { return sum(sin(f(x, w))); },
+                   x, w);
+      return std::vector{values(gx), values(gw)};
+    };
+    const auto with = both();
+    tape::set_epilogues(false);
+    const auto without = both();
+    tape::set_epilogues(true);
+    expect_close(with, without);
+  }
+}
+
 TEST_F(WalkLaunches, NarrowProductsAreLaunchedWhereAProductIsCheap) {
   const Net net;
   LaunchLog log;

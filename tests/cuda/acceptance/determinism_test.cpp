@@ -1,6 +1,7 @@
 // The same inputs give the same bits, from run to run and in whatever order the
 // device does work that no event orders.
 #include <cstring>
+#include <iostream>
 #include <thread>
 
 #include "tests/cuda/acceptance/child.h"

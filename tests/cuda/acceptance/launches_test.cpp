@@ -1,4 +1,6 @@
 // How many launches and calls of the CUDA runtime a step takes.
+#include <iostream>
+
 #include "tests/cuda/acceptance/emulator.h"
 #include "tests/cuda/acceptance/models.h"
 

@@ -1,10 +1,9 @@
 # shipped_kernels.cmake as a test, with the options of the library's build.
-get_target_property(nvcc_options jacquard_cuda_device COMPILE_OPTIONS)
-list(JOIN nvcc_options " " nvcc_options)
+list(JOIN JACQUARD_NVCC_FLAGS " " nvcc_options)
 add_test(NAME cuda/compile/shipped_kernels
   COMMAND "${CMAKE_COMMAND}"
     "-DNVCC=${CMAKE_CUDA_COMPILER}"
-    "-DOPTIONS=${nvcc_options}"
+    "-DOPTIONS=-std=c++20 ${nvcc_options}"
     "-DSOURCE_DIR=${PROJECT_SOURCE_DIR}"
     "-DWORK_DIR=${CMAKE_CURRENT_BINARY_DIR}/shipped_kernels"
     -P "${CMAKE_CURRENT_LIST_DIR}/shipped_kernels.cmake")

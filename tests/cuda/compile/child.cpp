@@ -36,6 +36,7 @@ Child::Child(const std::string& test, const Environment& environment)
     dup2(ends[1], STDERR_FILENO);
     close(ends[0]);
     close(ends[1]);
+    unsetenv("JACQUARD_CUDA_DUMP");  // of this process; it bypasses the cache
     for (const auto& [name, value] : environment)
       setenv(name.c_str(), value.c_str(), 1);
     execl("/proc/self/exe", "child", "--gtest_also_run_disabled_tests",

@@ -119,10 +119,9 @@ class List {
                  {kRows, kColumns}, {{kColumns, 1}}, {{kColumns, 1}});
     };
     chain("exponentials", {Op::exp, Op::log1p, Op::sigmoid, Op::tanh});
-    chain("angles", {Op::sin, Op::cos, Op::tan}).wide_angles =
-        t == DType::float64;
+    chain("angles", {Op::sin, Op::cos, Op::tan}).angles = true;
     chain("error functions", {Op::erf, Op::erfinv});
-    chain("gamma functions", {Op::digamma}).wide_angles = t == DType::float64;
+    chain("gamma functions", {Op::digamma}).angles = t == DType::float64;
     for (const Op op : {Op::uniform, Op::normal})
       add((op == Op::uniform ? "uniform" : "normal") + what,
           program([&](Builder& b) {

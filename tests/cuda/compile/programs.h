@@ -16,8 +16,8 @@ struct ListedProgram {
   Shape space;
   std::vector<Strides> leaves, outputs;
   bool in_list = false;  // run as two entries of a list
-  // Computes angles in float64, whose reduction keeps an array.
-  bool wide_angles = false;
+  // Has sin, cos or tan: to reduce a large argument, CUDA's keep an array.
+  bool angles = false;
 };
 
 // 150 programs.

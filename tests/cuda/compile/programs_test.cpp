@@ -89,14 +89,15 @@ class Compilations {
       const auto found = resources_of(
           compile(source, name, {architecture, true}, false).image);
       const std::lock_guard lock(mutex_);
-      EXPECT_EQ(found.size(), 1u) << what;
+      bool is_there = false;
+      // Beside the kernel there may be functions of ptxas's own that it calls.
       for (const KernelResources& k : found) {
-        EXPECT_EQ(k.name, name);
-        EXPECT_GT(k.registers, 0u) << what;
-        EXPECT_TRUE(k.stack == 0 || program.wide_angles)
+        is_there |= k.name == name && k.registers > 0;
+        EXPECT_TRUE(k.stack == 0 || program.angles)
             << what << ": " << k.stack << " bytes of local memory";
         most_registers_ = std::max(most_registers_, k.registers);
       }
+      EXPECT_TRUE(is_there) << what;
     } catch (const std::exception& e) {
       const std::lock_guard lock(mutex_);
       ADD_FAILURE() << what << ": " << e.what();
