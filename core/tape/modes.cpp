@@ -18,18 +18,18 @@ JACQUARD_THREAD_MODE int depth = 0;
 JACQUARD_THREAD_MODE bool always_fused = false;
 #undef JACQUARD_THREAD_MODE
 
-bool is_on(const char* variable) {
+bool is_on(const char* variable, const char* otherwise) {
   const char* env = std::getenv(variable);
-  return !env || std::string_view(env) != "off";
+  return std::string_view(env && *env ? env : otherwise) != "off";
 }
 
 std::atomic<bool>& fusion() {
-  static std::atomic<bool> on = is_on("JACQUARD_FUSION");
+  static std::atomic<bool> on = is_on("JACQUARD_FUSION", "on");
   return on;
 }
 
 std::atomic<bool>& epilogues() {
-  static std::atomic<bool> on = is_on("JACQUARD_EPILOGUES");
+  static std::atomic<bool> on = is_on("JACQUARD_EPILOGUES", "off");
   return on;
 }
 }  // namespace

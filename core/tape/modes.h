@@ -14,7 +14,7 @@ bool set_grad_enabled(bool on);
 bool set_always_fused(bool on);
 
 // Whether a matmul waits for what its launch may carry (see product.h):
-// JACQUARD_EPILOGUES=off says no. The setter is for the whole process.
+// JACQUARD_EPILOGUES=on says yes. The setter is for the whole process.
 JACQUARD_API bool epilogues_enabled();
 JACQUARD_API void set_epilogues(bool on);
 

@@ -4,7 +4,7 @@
 // use is a region which the launch can carry (an epilogue of
 // backend::MatmulLaunch) and nobody else holds the bare product, the product
 // itself is never written: its node leads on from the region's. Any other use
-// launches the bare product first. JACQUARD_EPILOGUES=off: at the call.
+// launches the bare product first. Unless JACQUARD_EPILOGUES=on: at the call.
 #pragma once
 
 #include <optional>

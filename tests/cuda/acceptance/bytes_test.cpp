@@ -127,13 +127,15 @@ TEST_F(Bytes, SgdWithMomentumMovesFiveWordsAParameter) {
 
 TEST_F(Bytes,
        AStepOfTheMlpMovesAtMostSeventeenAndAHalfMegabytesOutsideProducts) {
+  // With epilogues the last layer's reverse products run inside a kernel that
+  // is counted here; it asks for their operands once for each row.
   for (const bool on : {false, true}) {
     const Epilogues epilogues(on);
     MlpTraining training;
     training.step();
     const Counters c = count([&] { training.step(); });
     SCOPED_TRACE(c.to_string());
-    EXPECT_LE(c.bytes(), 17.5e6);
+    EXPECT_LE(c.bytes(), on ? 19.5e6 : 17.5e6);
     EXPECT_LE(c.sectors() * 32, 1.02 * c.bytes());
     EXPECT_EQ(c.f64_instructions(), 0u);
     std::cout << "epilogues " << (on ? "on: " : "off: ") << c.bytes() / 1e6
