@@ -166,7 +166,7 @@ std::optional<CarriedRegion> carried_region(const RegionBuilder& region,
   const auto& code = region.code;
   if (region.products.size() != 1 || region.leaves.size() != 2 ||
       code.outputs.size() != 1 ||
-      code.outputs[0].reduction != Reduction::store || !(epilogues_enabled()))
+      code.outputs[0].reduction != Reduction::store || !epilogues_enabled())
     return {};
   const Value& product = *region.products[0];
   if (!(root.shape == product.shape) || root.dtype != product.dtype ||
