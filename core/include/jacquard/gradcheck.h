@@ -11,7 +11,7 @@ namespace jacquard {
 struct GradcheckOptions {
   double eps = 1e-6;   // step of the central difference
   double atol = 1e-5;  // |difference| ≤ atol + rtol·|numeric|
-  double rtol = 1e-3;
+  double rtol = 1e-5;
   std::uint64_t seed = 0;  // of the random cotangent
 };
 
