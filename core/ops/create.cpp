@@ -57,6 +57,11 @@ TrackedTensor scalar(double value, TensorOptions o) {
   return filled("scalar", {}, value, o);
 }
 
+TrackedTensor detail::float_param(const TrackedTensor& values) {
+  return param(is_floating(values.dtype()) ? values
+                                           : cast(values, default_dtype()));
+}
+
 TrackedTensor arange(std::int64_t stop) {
   return positions("arange", {std::max<std::int64_t>(stop, 0)},
                    default_device());

@@ -142,7 +142,8 @@ void Walk::run(TrackedTensor seed) {
     if (slot.visited && !slot.done) visit(slot);
     ++held_.left;
     slot.pullback = nullptr;
-    slot.node->leave(frees && slot.visited && !slot.target);
+    slot.node->leave(frees && slot.visited && !slot.target &&
+                     slot.node->id >= options_.keep_before);
   }
 }
 

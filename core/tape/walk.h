@@ -16,6 +16,7 @@ struct WalkOptions {
   bool recording = false;  // the walk is itself recorded; frees nothing
   bool retain = false;     // frees nothing
   const char* transform = "backward";
+  std::uint64_t keep_before = 0;  // frees nothing that was called before this
 };
 
 // One walk. Visits nodes by falling id; each slot collects the cotangent of one

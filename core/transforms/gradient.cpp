@@ -125,7 +125,9 @@ struct Level::State {
     TrackedTensor alias;
   };
   std::vector<Entered> entered;
-  std::vector<NodePtr> order;  // one for each enter()
+  std::vector<NodePtr> order;     // one for each enter()
+  std::uint64_t opened = 0;       // the number of its call
+  std::uint64_t keep_before = 0;  // what a walk doesn't give up
   bool recording = false;
   bool allow_unused = false;
   bool open = true;
@@ -139,6 +141,7 @@ Level::Level(GradientOptions options, CallSite site)
   state_->recording =
       tape::grad_enabled() && (options.create_graph || tape::level_depth() > 0);
   state_->allow_unused = options.allow_unused;
+  state_->opened = tape::next_id();
   tape::change_level_depth(1);
   state_->grad_before = tape::set_grad_enabled(true);
 }
@@ -175,6 +178,13 @@ TrackedTensor Level::enter(const TrackedTensor& x, int argument) {
   return alias;
 }
 
+void Level::watch(const TrackedTensor& leaf) {
+  if (!leaf.is_leaf())
+    throw GraphError("gradient: implicit parameters must be leaves (param)");
+  state_->order.push_back(leaf.value()->cell->node);
+  state_->keep_before = state_->opened;
+}
+
 std::vector<TrackedTensor> Level::walk(const TrackedTensor& y,
                                        const TrackedTensor& seed, bool retain) {
   ValuePtr v = tape::snapshot(y, "gradient");
@@ -186,7 +196,8 @@ std::vector<TrackedTensor> Level::walk(const TrackedTensor& y,
   if (last && !state_->order.empty()) {
     Node& root = *last;
     const TrackedTensor start = seed_for(root, seed, "gradient", state_->site);
-    Walk walk(root, state_->order, {state_->recording, retain, "gradient"});
+    Walk walk(root, state_->order,
+              {state_->recording, retain, "gradient", state_->keep_before});
     if (walk.reaches_target()) {
       walk.run(start);
       keep_gradients(walk.retained);

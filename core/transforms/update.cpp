@@ -9,6 +9,8 @@
 #include "core/tape/value.h"
 #include "core/tensor/storage.h"
 #include "jacquard/error.h"
+#include "jacquard/pointwise.h"
+#include "jacquard/shape_ops.h"
 
 namespace jacquard {
 
@@ -168,6 +170,17 @@ void update_in_place(const std::vector<Group>& groups, int outputs,
   }
   backend::launch_list("update_in_place", work,
                        current_stream(tensors[0][0].device()));
+}
+
+void update(const TrackedTensor& x, Operand delta) {
+  if (!x.is_leaf())
+    throw GraphError("update: only leaves (param) are changed in place");
+  const NoGrad constant;
+  const TrackedTensor change =
+      expand(cast(std::move(delta), x.dtype()), x.shape());
+  update_in_place({{x, change}}, 1,
+                  [](const Group& t) -> Group { return {t[0] + t[1]}; });
+  x.clear_grad();
 }
 
 }  // namespace jacquard

@@ -65,6 +65,37 @@ TrackedTensor tensor(std::initializer_list<std::initializer_list<T>> rows,
 // A rank-0 tensor.
 JACQUARD_API TrackedTensor scalar(double value, TensorOptions o = {});
 
+// Leaves of host values: of a scalar as of scalar(value), of lists as of
+// tensor(values), integers and bools in the default dtype.
+template <class T>
+  requires std::is_arithmetic_v<T>
+TrackedTensor param(T value, TensorOptions o = {}) {
+  return param(scalar(static_cast<double>(value), o));
+}
+namespace detail {
+// Integers and bools become the default dtype.
+JACQUARD_API TrackedTensor float_param(const TrackedTensor& values);
+}  // namespace detail
+template <class T>
+  requires std::is_arithmetic_v<T>
+TrackedTensor param(const std::vector<T>& values,
+                    Device device = default_device()) {
+  return detail::float_param(
+      tensor(values, {static_cast<std::int64_t>(values.size())}, device));
+}
+template <class T>
+  requires std::is_arithmetic_v<T>
+TrackedTensor param(std::initializer_list<T> values,
+                    Device device = default_device()) {
+  return detail::float_param(tensor(values, device));
+}
+template <class T>
+  requires std::is_arithmetic_v<T>
+TrackedTensor param(std::initializer_list<std::initializer_list<T>> rows,
+                    Device device = default_device()) {
+  return detail::float_param(tensor(rows, device));
+}
+
 // Random numbers: Philox4×32-10 by (seed, offset); each call takes the next
 // offset of the thread's generator. The same numbers on every device.
 JACQUARD_API void manual_seed(std::uint64_t seed);

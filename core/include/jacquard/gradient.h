@@ -46,6 +46,9 @@ class JACQUARD_API Level {
   // A fresh identity over the same memory. Handles of one leaf or value that
   // are entered with the same `argument` share one.
   TrackedTensor enter(const TrackedTensor& x, int argument);
+  // The leaf itself, instead of a fresh identity. The walk then keeps what was
+  // recorded before the level.
+  void watch(const TrackedTensor& leaf);
   // The body has run: operations are no longer recorded for this level.
   void close();
   // Cotangents of everything entered, in the order of entering, structural

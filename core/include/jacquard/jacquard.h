@@ -8,6 +8,7 @@
 #include "jacquard/index_ops.h"
 #include "jacquard/launch_log.h"
 #include "jacquard/linalg.h"
+#include "jacquard/params.h"
 #include "jacquard/pointwise.h"
 #include "jacquard/reduce.h"
 #include "jacquard/row_ops.h"

@@ -27,4 +27,9 @@ JACQUARD_API void update_in_place(
     const std::vector<std::vector<TrackedTensor>>& groups, int outputs,
     const UpdateRule& f, CallSite site = CallSite::current());
 
+// x += delta (broadcast to x, converted to its dtype) without recording it, in
+// place as above, and clears x's gradient: a step of gradient descent is
+// update(x, -rate * x.grad()). GraphError unless x is a leaf.
+JACQUARD_API void update(const TrackedTensor& x, Operand delta);
+
 }  // namespace jacquard
