@@ -36,8 +36,10 @@ class JACQUARD_API Params {
   // tensors are left out. GraphError for what is tracked but no leaf: the
   // arguments of a transform, for example.
   template <class T>
-    requires(detail::holds_tensors<T> && !std::is_base_of_v<TrackedTensor, T> &&
-             !std::is_same_v<T, std::vector<TrackedTensor>>)
+    requires(!std::is_same_v<T, Params> &&
+             !std::is_base_of_v<TrackedTensor, T> &&
+             !std::is_same_v<T, std::vector<TrackedTensor>> &&
+             detail::holds_tensors<T>)
   explicit Params(const T& structure) {
     for (const TrackedTensor& t : flatten(structure)) push_if_tracked(t);
   }

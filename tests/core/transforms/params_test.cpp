@@ -386,7 +386,7 @@ TEST(Grads, ArithmeticWithGradsAndScalars) {
   g /= 2;
   g += 1;
   check(g, {3, 9}, {1.5}, {1});
-  g /= g;
+  g /= Grads(g);
   check(g, {1, 1}, {1}, {1});
 }
 
