@@ -3,6 +3,7 @@
 
 #include "core/backend/launch.h"
 #include "core/ops/as_tensor.h"
+#include "core/ops/index_rows.h"
 #include "core/ops/operand_checks.h"
 #include "core/ops/slice_region.h"
 #include "core/tape/pending.h"
@@ -236,6 +237,26 @@ void check_adds(const char* name, const TrackedTensor& x) {
 }
 
 }  // namespace
+
+namespace ops {
+
+TrackedTensor read_rows(const char* name, CallSite site, const TrackedTensor& x,
+                        int axis, const TrackedTensor& index) {
+  return read_at(name, site, x, rows(name, x, axis, index));
+}
+
+TrackedTensor write_rows(const char* name, CallSite site,
+                         const TrackedTensor& x, int axis,
+                         const TrackedTensor& index, const TrackedTensor& v,
+                         bool add) {
+  if (add) check_adds(name, x);
+  const Lookup lookup = rows(name, x, axis, index);
+  const TrackedTensor values = fitted_values(name, x, lookup, v);
+  return add ? add_at(name, site, x, lookup, values)
+             : put_at(name, site, x, lookup, values);
+}
+
+}  // namespace ops
 
 TrackedTensor index_select(Operand x, int axis, Operand index) {
   const CallSite site = x.site();

@@ -49,6 +49,13 @@ JACQUARD_API TrackedTensor any(Operand x, Axes axes = {},
                                bool keepdims = false);
 JACQUARD_API TrackedTensor all(Operand x, Axes axes = {},
                                bool keepdims = false);
+// Whether the shapes are equal and all elements are (NaN is equal to nothing):
+// what a == b would be if it were no tensor. Waits, as does the next.
+JACQUARD_API bool equal(Operand a, Operand b);
+// Whether |a − b| ≤ absolute + relative·|b| everywhere, a and b broadcast.
+// Infinities are close to themselves; NaN to NaN if asked for.
+JACQUARD_API bool allclose(Operand a, Operand b, double relative = 1e-5,
+                           double absolute = 1e-8, bool equal_nan = false);
 // Σ(x − mean)² / (n − correction).
 JACQUARD_API TrackedTensor var(Operand x, Axes axes = {}, bool keepdims = false,
                                double correction = 1);

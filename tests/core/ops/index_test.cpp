@@ -163,7 +163,9 @@ TEST(IndexOps, GradientsAgreeWithFiniteDifferences) {
   expect_gradients([&](In in) { return index_select(exp(in[0]), 1, rows); },
                    {x});
   const TrackedTensor v = random_tensor({2, 2, 4}, 8);
-  for (const auto f : {index_add, index_put}) {
+  using AlongAxis = TrackedTensor(Operand, int, Operand, Operand);
+  for (AlongAxis* const f : {static_cast<AlongAxis*>(index_add),
+                             static_cast<AlongAxis*>(index_put)}) {
     expect_gradients([&](In in) { return f(in[0], 0, rows, in[1]); }, {x, v});
     expect_gradients([&](In in) { return f(x, 0, rows, in[0]); }, {v});
     expect_gradients([&](In in) { return f(in[0], 0, rows, in[1]); },
