@@ -15,6 +15,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 
 #include "core/pointwise/program.h"
@@ -102,6 +104,17 @@ struct IndexLaunch {
   void* target = nullptr;        // gather: out; scatter: the array like x
 };
 
+// Launches that run again and again as one object of the device. What it
+// launches is what was enqueued when it was made: the same kernels at the same
+// addresses, which stay valid as long as it is used.
+class JACQUARD_API LaunchGraph {
+ public:
+  virtual ~LaunchGraph() = default;
+  // Runs them, with scalar k for every slot whose origin is k + 1: one upload
+  // and one launch, both on `stream`.
+  virtual void run(std::span<const Scalar> scalars, Stream stream) = 0;
+};
+
 class JACQUARD_API Backend {
  public:
   virtual ~Backend() = default;
@@ -162,6 +175,20 @@ class JACQUARD_API Backend {
   virtual void scatter_add(const IndexLaunch& launch, Stream stream) = 0;
   // target[o, index, i] = source[o, j, i]; of repeated indices the last wins.
   virtual void scatter(const IndexLaunch& launch, Stream stream) = 0;
+
+  // The work that `enqueue` puts on `stream` with the functions above (launches
+  // and copies, no uploads, no downloads, nothing allocated or freed by it), as
+  // one object; whether the work also runs now is not said. No slot is an
+  // argument of a kernel: those with an origin are read from `scalars` numbers
+  // in device memory, at origin − 1, the others from constants behind them.
+  // nullptr: this backend has no such object; `enqueue` was not called.
+  virtual std::unique_ptr<LaunchGraph> make_graph(
+      const std::function<void()>& enqueue, std::size_t scalars,
+      Stream stream) {
+    static_cast<void>(enqueue), static_cast<void>(scalars);
+    static_cast<void>(stream);
+    return nullptr;
+  }
 };
 
 // The backend of a device type. DeviceError that says what to install or why it

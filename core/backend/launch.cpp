@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 
 #include "core/backend/launch_cost.h"
+#include "core/backend/launch_list.h"
 #include "core/backend/launch_logs.h"
 
 namespace jacquard::backend {
@@ -45,12 +47,20 @@ void run_recorded(Kind kind, const char* op, Stream stream, Work work,
 
 Backend& backend_for(Stream stream) { return backend_of(stream.device().type); }
 
+// What was launched, for the list that this thread records.
+template <class Add>
+void take_down(Add add) {
+  if (LaunchList* list = LaunchList::recording()) [[unlikely]]
+    add(*list);
+}
+
 }  // namespace
 
 void launch(const char* op, const ProgramLaunch& work, Stream stream) {
   run_recorded([&] { return kind_of(*work.program); }, op, stream,
                [&] { backend_for(stream).run(work, stream); },
                [&] { return traffic_of(work); });
+  take_down([&](LaunchList& list) { list.add(op, work, stream); });
 }
 
 void launch_list(const char* op, std::span<const ProgramLaunch> work,
@@ -59,30 +69,39 @@ void launch_list(const char* op, std::span<const ProgramLaunch> work,
   run_recorded([] { return "list"; }, op, stream,
                [&] { backend_for(stream).run_list(work, stream); },
                [&] { return traffic_of(work); });
+  take_down([&](LaunchList& list) { list.add_list(op, work, stream); });
 }
 
 void launch_matmul(const char* op, const MatmulLaunch& work, Stream stream) {
   run_recorded([] { return "matmul"; }, op, stream,
                [&] { backend_for(stream).matmul(work, stream); },
                [&] { return traffic_of(work); });
+  take_down([&](LaunchList& list) { list.add_matmul(op, work, stream); });
 }
 
 void launch_gather(const IndexLaunch& work, Stream stream) {
   run_recorded([] { return "gather"; }, work.op, stream,
                [&] { backend_for(stream).gather(work, stream); },
                [&] { return gather_traffic(work); });
+  take_down(
+      [&](LaunchList& list) { list.add_index(launch_gather, work, stream); });
 }
 
 void launch_scatter(const IndexLaunch& work, Stream stream) {
   run_recorded([] { return "scatter"; }, work.op, stream,
                [&] { backend_for(stream).scatter(work, stream); },
                [&] { return scatter_traffic(work, false); });
+  take_down(
+      [&](LaunchList& list) { list.add_index(launch_scatter, work, stream); });
 }
 
 void launch_scatter_add(const IndexLaunch& work, Stream stream) {
   run_recorded([] { return "scatter_add"; }, work.op, stream,
                [&] { backend_for(stream).scatter_add(work, stream); },
                [&] { return scatter_traffic(work, true); });
+  take_down([&](LaunchList& list) {
+    list.add_index(launch_scatter_add, work, stream);
+  });
 }
 
 void order(Stream after, Stream before) {
@@ -91,6 +110,7 @@ void order(Stream after, Stream before) {
     backend_for(after).order(after, before);
   else
     before.synchronize();
+  take_down([&](LaunchList& list) { list.add_order(after, before); });
 }
 
 void copy(const char* op, void* to, const void* from, std::size_t bytes,
@@ -101,6 +121,8 @@ void copy(const char* op, void* to, const void* from, std::size_t bytes,
                [&] {
                  return Traffic{bytes, bytes};
                });
+  take_down(
+      [&](LaunchList& list) { list.add_copy(op, to, from, bytes, stream); });
 }
 
 void upload(const char* op, void* to, const void* from_host, std::size_t bytes,
@@ -112,6 +134,9 @@ void upload(const char* op, void* to, const void* from_host, std::size_t bytes,
       [&] {
         return Traffic{0, bytes};
       });
+  take_down([&](LaunchList& list) {
+    list.add_upload(op, to, from_host, bytes, stream);
+  });
 }
 
 void read_back(const char* op, void* to_host, const void* from,
@@ -123,6 +148,9 @@ void read_back(const char* op, void* to_host, const void* from,
       [&] {
         return Traffic{bytes, 0};
       });
+  take_down([&](LaunchList& list) {
+    list.fail(std::string(op) + " reads a value on the host");
+  });
 }
 
 }  // namespace jacquard::backend

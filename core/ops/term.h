@@ -22,11 +22,7 @@ inline Operand current(const char* name, Operand x) {
 
 // The scalar or tensor with another line.
 inline Operand at_site(Operand x, CallSite site) {
-  if (!x.is_scalar()) return Operand(std::move(x).tensor(), site);
-  if (x.scalar_kind() == ScalarKind::floating)
-    return Operand(x.floating(), site);
-  if (x.scalar_kind() == ScalarKind::integer) return Operand(x.integer(), site);
-  return Operand(x.integer() != 0, site);
+  return std::move(x).at(site);
 }
 
 class Term {

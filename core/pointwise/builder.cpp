@@ -113,11 +113,9 @@ Ref Builder::constant_int(std::int64_t value, DType dtype) {
 }
 
 Ref Builder::literal(Literal value, DType dtype) {
-  const auto bits = std::bit_cast<std::uint64_t>(value);
+  const std::int64_t bits = value.i;
   std::size_t i = 0;
-  while (i < code_.constants.size() &&
-         std::bit_cast<std::uint64_t>(code_.constants[i]) != bits)
-    ++i;
+  while (i < code_.constants.size() && code_.constants[i].i != bits) ++i;
   if (i == code_.constants.size()) code_.constants.push_back(value);
   return push({Op::constant, dtype, static_cast<std::uint16_t>(i)});
 }

@@ -1,7 +1,6 @@
 #include "core/pointwise/program.h"
 
 #include <algorithm>
-#include <bit>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -19,7 +18,7 @@ std::uint64_t mix(std::uint64_t h, std::uint64_t x) {
 }
 
 bool same_bits(Literal a, Literal b) {
-  return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+  return a.i == b.i;
 }
 
 // All programs of the process, never destroyed: a backend may run until the
@@ -71,7 +70,7 @@ std::uint64_t hash_of(const Code& code) {
                    static_cast<std::uint64_t>(l.seed_slot) << 32 |
                    static_cast<std::uint64_t>(l.offset_slot) << 48);
   for (DType t : code.slots) h = mix(h, static_cast<std::uint64_t>(t));
-  for (Literal l : code.constants) h = mix(h, std::bit_cast<std::uint64_t>(l));
+  for (Literal l : code.constants) h = mix(h, static_cast<std::uint64_t>(l.i));
   for (const Output& o : code.outputs)
     h = mix(h, static_cast<std::uint64_t>(o.value) |
                    static_cast<std::uint64_t>(o.reduction) << 16 |

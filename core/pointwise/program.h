@@ -73,9 +73,16 @@ struct Leaf {
 
 // A literal, exact in the dtype of the instruction that names it. Bits are
 // compared, so −0 and NaN are what they are.
-union Literal {
-  double f;
-  std::int64_t i;
+struct Literal {
+  union {
+    double f;
+    std::int64_t i;
+  };
+  // Of a slot's value in a call that is planned (core/plan): which host scalar
+  // of the plan it is, counted from 1. Wherever the value is copied to – other
+  // slots, saved for a reverse, a launch – it names the same scalar. 0: none.
+  // Not part of the literal: neither compared nor hashed.
+  std::uint32_t origin = 0;
 };
 
 // The contents of a program: what a builder makes and a hash is taken of.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/tape/modes.h"
+#include "core/tape/planned_scalar.h"
 #include "core/tape/region.h"
 #include "core/tape/region_builder.h"
 #include "jacquard/error.h"
@@ -181,10 +182,7 @@ Arg to_arg(Operand&& operand, DType dtype, const char* op) {
   Arg arg;
   if (operand.is_scalar()) {
     arg.kind = Arg::Kind::slot;
-    if (is_floating(dtype))
-      arg.scalar.f = operand.floating();
-    else
-      arg.scalar.i = operand.integer();
+    arg.scalar = PlannedScalar::slot(operand, dtype);
   } else {
     arg.kind = Arg::Kind::value;
     arg.value = snapshot(operand.tensor(), op);

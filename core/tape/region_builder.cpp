@@ -1,7 +1,6 @@
 #include "core/tape/region_builder.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <string>
 #include <unordered_map>
@@ -339,7 +338,7 @@ std::uint64_t quick_hash(const Code& c) {
   for (const auto& l : c.leaves)
     h = mix(h, static_cast<unsigned>(l.op) << 8 |
                    static_cast<unsigned>(l.dtype) << 1 | l.per_row);
-  for (const auto& k : c.constants) h = mix(h, std::bit_cast<std::uint64_t>(k));
+  for (const auto& k : c.constants) h = mix(h, static_cast<std::uint64_t>(k.i));
   for (const auto& o : c.outputs)
     h = mix(h, o.value << 8 | static_cast<unsigned>(o.reduction) << 1 |
                    o.once_a_row);

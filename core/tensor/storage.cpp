@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/backend/arena.h"
 #include "core/backend/backend.h"
 #include "core/backend/launch.h"
 #include "core/tensor/layout.h"
@@ -11,7 +12,28 @@
 
 namespace jacquard {
 
+namespace {
+
+// From the arena that is in use: the memory lives at least as long as the
+// storage.
+IntrusivePtr<Storage> from_arena(backend::Arena& arena, std::size_t bytes,
+                                 Stream stream) {
+  void* data = arena.allocate(bytes, stream);
+  try {
+    return Storage::wrap(
+        data, bytes, stream,
+        [owner = arena.shared_from_this(), data] { owner->free(data); });
+  } catch (...) {
+    arena.free(data);
+    throw;
+  }
+}
+
+}  // namespace
+
 IntrusivePtr<Storage> Storage::allocate(std::size_t bytes, Stream stream) {
+  if (backend::Arena* arena = backend::Arena::in_use()) [[unlikely]]
+    return from_arena(*arena, bytes, stream);
   backend::Backend& owner = backend::backend_of(stream.device().type);
   void* data = owner.allocate(bytes, stream);
   try {

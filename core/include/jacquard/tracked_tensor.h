@@ -17,6 +17,7 @@ namespace jacquard {
 
 namespace tape {
 class Value;
+struct PlannedScalar;
 }
 
 // A cheap handle (one pointer) to a value that is materialised or pending,
@@ -127,16 +128,28 @@ class Operand {
   TrackedTensor&& tensor() && { return std::move(tensor_); }
   ScalarKind scalar_kind() const { return kind_; }
   double floating() const {
+    if (origin_) [[unlikely]]
+      read_by_host();
     return kind_ == ScalarKind::floating ? floating_
                                          : static_cast<double>(integer_);
   }
   std::int64_t integer() const {
+    if (origin_) [[unlikely]]
+      read_by_host();
     return kind_ == ScalarKind::floating ? static_cast<std::int64_t>(floating_)
                                          : integer_;
   }
   CallSite site() const { return site_; }
+  // The same operand with another line.
+  Operand at(CallSite site) && {
+    site_ = site;
+    return std::move(*this);
+  }
 
  private:
+  friend struct tape::PlannedScalar;
+  void read_by_host() const;
+
   TrackedTensor tensor_;
   union {
     double floating_ = 0;
@@ -144,6 +157,8 @@ class Operand {
   };
   ScalarKind kind_ = ScalarKind::floating;
   bool is_scalar_ = false;
+  // Of a scalar in a call that is planned: see tape::PlannedScalar.
+  std::uint32_t origin_ = 0;
   CallSite site_;
 };
 
