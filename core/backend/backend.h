@@ -134,6 +134,8 @@ class JACQUARD_API Backend {
     std::uint64_t system_allocations = 0;
   };
   virtual MemoryStats memory_stats(int device) const = 0;
+  // The peak becomes what is in use.
+  virtual void reset_peak_memory(int device) = 0;
 
   // The source of an upload may be reused as soon as the call returns; a
   // download has arrived when it returns.

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/tape/node.h"
 #include "jacquard/tracked_tensor.h"
 
 namespace jacquard {
@@ -16,6 +17,7 @@ namespace {
 JACQUARD_THREAD_MODE bool grad_mode = true;
 JACQUARD_THREAD_MODE int depth = 0;
 JACQUARD_THREAD_MODE bool always_fused = false;
+JACQUARD_THREAD_MODE std::uint64_t edge = 0;
 #undef JACQUARD_THREAD_MODE
 
 bool is_on(const char* variable, const char* otherwise) {
@@ -41,6 +43,9 @@ void set_epilogues(bool on) {
   epilogues().store(on, std::memory_order_relaxed);
 }
 bool set_always_fused(bool on) { return std::exchange(always_fused, on); }
+ScopeEdge::ScopeEdge() : id_(next_id()), before_(std::exchange(edge, id_)) {}
+ScopeEdge::~ScopeEdge() { edge = before_; }
+std::uint64_t innermost_edge() { return edge; }
 int level_depth() { return depth; }
 void change_level_depth(int by) { depth += by; }
 

@@ -1,6 +1,8 @@
 // Modes of the calling thread, and switches of the process.
 #pragma once
 
+#include <cstdint>
+
 #include "jacquard/export.h"
 
 namespace jacquard::tape {
@@ -17,6 +19,23 @@ bool set_always_fused(bool on);
 // JACQUARD_EPILOGUES=on says yes. The setter is for the whole process.
 JACQUARD_API bool epilogues_enabled();
 JACQUARD_API void set_epilogues(bool on);
+
+// While it lives, a pending value of an earlier call is computed before an
+// operation of this thread uses it: no region spans the edge.
+class ScopeEdge {
+ public:
+  ScopeEdge();
+  ~ScopeEdge();
+  ScopeEdge(const ScopeEdge&) = delete;
+  ScopeEdge& operator=(const ScopeEdge&) = delete;
+  // The ids of calls inside are larger.
+  std::uint64_t id() const { return id_; }
+
+ private:
+  std::uint64_t id_, before_;
+};
+// The id of the innermost edge, 0 if there is none.
+std::uint64_t innermost_edge();
 
 // Transforms, and walks that are recorded, that are open on this thread.
 int level_depth();

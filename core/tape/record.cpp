@@ -37,4 +37,57 @@ TrackedTensor record_with(const char* name, CallSite site, Tensor result,
   return handle(make_intrusive<Value>(std::move(result), std::move(node)));
 }
 
+namespace {
+
+// Of one of several values: hands its cotangent on to the node they share.
+class JointValuePullback final : public PullbackBase {
+ public:
+  JointValuePullback(NodePtr joint, int k, int n) : k_(k), n_(n) {
+    add_edge(std::move(joint));
+  }
+  void run(PullbackContext& context) override {
+    context.add_to_joint(k_, n_, context.cotangent());
+  }
+
+ private:
+  int k_, n_;
+};
+
+NodePtr node_of_result(const char* name, CallSite site, const Tensor& result,
+                       PullbackPtr pullback) {
+  auto node = make_intrusive<Node>(next_id(), name, site, result.shape(),
+                                   result.dtype(), result.stream());
+  node->set_pullback(std::move(pullback));
+  return node;
+}
+
+}  // namespace
+
+std::vector<TrackedTensor> record_joint(const char* name, CallSite site,
+                                        std::vector<Tensor> results,
+                                        PullbackPtr pullback) {
+  const int n = static_cast<int>(results.size());
+  NodePtr joint;
+  std::vector<TrackedTensor> values;
+  for (int k = 0; k < n; ++k) {
+    Tensor& result = results[static_cast<std::size_t>(k)];
+    if (!is_floating(result.dtype())) {
+      values.emplace_back(std::move(result));
+      continue;
+    }
+    NodePtr node;
+    if (n == 1) {
+      node = node_of_result(name, site, result, std::move(pullback));
+    } else {
+      if (!joint) joint = node_of_result(name, site, result, pullback);
+      node = node_of_result(
+          name, site, result,
+          PullbackPtr::adopt(new JointValuePullback(joint, k, n)));
+    }
+    values.push_back(
+        handle(make_intrusive<Value>(std::move(result), std::move(node))));
+  }
+  return values;
+}
+
 }  // namespace jacquard::tape

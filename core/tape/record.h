@@ -26,6 +26,7 @@ namespace jacquard::tape {
 
 class Walk;
 struct ColumnSum;
+struct WalkResult;
 
 // An array that a pullback needs, with the node of its value, so that a
 // recording walk sees the same value again. Made by save() at the forward call.
@@ -48,6 +49,9 @@ class PullbackContext {
   // The cotangent of the value, of its shape; defined. For half types it is
   // float32. May be pending.
   const TrackedTensor& cotangent() const { return cotangent_; }
+  // Of a node of several values (record_joint): the cotangent of each,
+  // undefined where none came. Of another node: its one.
+  std::vector<TrackedTensor> cotangents() const;
   // Whether the walk itself is recorded.
   bool recording() const;
   // Whether input i needs a gradient: compute no other.
@@ -64,6 +68,14 @@ class PullbackContext {
   // the input (GraphError names the operation); other floating dtypes are
   // converted. Undefined: a structural zero.
   void add(int i, TrackedTensor g);
+
+  // Adds to the cotangents of input 0, a node of several values: g is that of
+  // value k of n.
+  void add_to_joint(int k, int n, TrackedTensor g);
+
+  // Gradients that a walk inside this pullback kept for values with
+  // retain_grad().
+  void retain(std::vector<WalkResult> kept);
 
   // For kernels that add in place, when not recording: memory of input i's
   // shape, contiguous, float32 for half types, to be written (accumulate =
@@ -103,11 +115,12 @@ class PullbackContext {
  private:
   friend class Walk;
   PullbackContext(Walk& walk, Node& node, const Edges& edges,
-                  TrackedTensor cotangent)
+                  TrackedTensor cotangent, std::vector<TrackedTensor> joint)
       : walk_(walk),
         node_(node),
         edges_(edges),
-        cotangent_(std::move(cotangent)) {}
+        cotangent_(std::move(cotangent)),
+        joint_(std::move(joint)) {}
   Target make_target(int i, const Strides& fresh);
   Tensor part_buffer(int i);
   static void add_into(const Tensor& part, const TrackedTensor& g);
@@ -116,6 +129,7 @@ class PullbackContext {
   Node& node_;
   const Edges& edges_;
   TrackedTensor cotangent_;
+  std::vector<TrackedTensor> joint_;
 };
 
 // A value made of `result`; tracked if recording is on and an input is. Input i
@@ -123,6 +137,13 @@ class PullbackContext {
 TrackedTensor record_with(const char* name, CallSite site, Tensor result,
                           std::span<const TrackedTensor* const> inputs,
                           PullbackPtr pullback);
+
+// Values of one operation with one pullback, whose inputs are added already. It
+// runs once a walk, after whatever reads one of the values, and finds what came
+// in cotangents(). Values that aren't floating are constants.
+std::vector<TrackedTensor> record_joint(const char* name, CallSite site,
+                                        std::vector<Tensor> results,
+                                        PullbackPtr pullback);
 
 // Whether an operation on the inputs would be recorded now.
 bool would_record(std::span<const TrackedTensor* const> inputs);

@@ -2,7 +2,10 @@
 
 #include <string>
 
+#include "core/tape/leaf_scope.h"
+#include "core/tape/modes.h"
 #include "core/tape/recut.h"
+#include "core/tape/region.h"
 #include "jacquard/error.h"
 
 namespace jacquard::tape {
@@ -180,13 +183,23 @@ ValuePtr snapshot(const TrackedTensor& t, const char* op) {
     throw GraphError(std::string(op) +
                      ": an operand is undefined (a default-"
                      "constructed TrackedTensor)");
-  if (!v->cell) return ValuePtr(v);
-  CellGuard guard(*v->cell);
-  return v->cell->current;
+  if (!v->cell) {
+    if (!v->written() && v->id < innermost_edge()) force(*v);
+    return ValuePtr(v);
+  }
+  if (LeafScope* scope = LeafScope::innermost()) return scope->read(*v);
+  return current_of(*v);
+}
+
+ValuePtr current_of(Value& cell) {
+  CellGuard guard(*cell.cell);
+  return cell.cell->current;
 }
 
 void set_current(Value& cell, Tensor tensor) {
   auto fresh = make_intrusive<Value>(std::move(tensor), cell.cell->node);
+  LeafScope* scope = LeafScope::innermost();
+  if (scope && scope->write(cell, fresh)) return;
   CellGuard guard(*cell.cell);
   std::swap(cell.cell->current, fresh);
 }

@@ -159,6 +159,8 @@ inline TrackedTensor handle(ValuePtr value) {
   return TrackedTensor(value.detach());
 }
 
+// The snapshot of a leaf, whatever scopes are open.
+ValuePtr current_of(Value& cell);
 // Replaces the snapshot of a leaf.
 void set_current(Value& cell, Tensor tensor);
 

@@ -1,6 +1,7 @@
 #include "core/tape/walk.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <string>
 
@@ -103,6 +104,7 @@ void Walk::collect(Node& root, std::span<const NodePtr> targets) {
     for (int i = 0; i < edges.size(); ++i) {
       Node* e = edges[i].get();
       if (!e || e->id < oldest || index_.find(e) >= 0) continue;
+      if (e->id < options_.floor && is_target.find(e) < 0) continue;
       index_.insert(e, 0);
       stack.push_back(e);
     }
@@ -189,14 +191,16 @@ void Walk::visit(Slot& slot) {
   slot.owned = false;
   if (slot.cotangent.defined()) call_hooks(slot);
   if (slot.target) {
-    if (slot.cotangent.defined()) settle(slot.cotangent, node);
+    if (slot.cotangent.defined() && !options_.inner)
+      settle(slot.cotangent, node);
     results.push_back({slot.node, std::exchange(slot.cotangent, {})});
     return;
   }
-  if (slot.cotangent.defined() && slot.pullback) {
+  if ((slot.cotangent.defined() || !slot.joint.empty()) && slot.pullback) {
     const StreamScope scope(node.stream);
     PullbackContext context(*this, node, slot.pullback->edges(),
-                            std::exchange(slot.cotangent, {}));
+                            std::exchange(slot.cotangent, {}),
+                            std::exchange(slot.joint, {}));
     slot.pullback->run(context);
     if (carrier_) visit_with_riders(*std::exchange(carrier_, nullptr));
   }
@@ -247,6 +251,21 @@ void PullbackContext::add(int i, TrackedTensor g) {
   }
   slot.cotangent = slot.cotangent + g;
   slot.owned = false;
+}
+
+std::vector<TrackedTensor> PullbackContext::cotangents() const {
+  return joint_.empty() ? std::vector{cotangent_} : joint_;
+}
+
+void PullbackContext::add_to_joint(int k, int n, TrackedTensor g) {
+  if (!needs(0)) return;
+  std::vector<TrackedTensor>& joint = walk_.slot_of(*edges_[0])->joint;
+  joint.resize(static_cast<std::size_t>(n));
+  joint[static_cast<std::size_t>(k)] = std::move(g);
+}
+
+void PullbackContext::retain(std::vector<WalkResult> kept) {
+  std::ranges::move(kept, std::back_inserter(walk_.retained));
 }
 
 bool PullbackContext::is_next(int i) const {

@@ -17,6 +17,15 @@ struct WalkOptions {
   bool retain = false;     // frees nothing
   const char* transform = "backward";
   std::uint64_t keep_before = 0;  // frees nothing that was called before this
+  // Of what was recorded before this call only targets are reached.
+  std::uint64_t floor = 0;
+  // Part of another walk: results may be pending, half types are still float32.
+  bool inner = false;
+};
+
+struct WalkResult {
+  NodePtr node;
+  TrackedTensor cotangent;
 };
 
 // One walk. Visits nodes by falling id; each slot collects the cotangent of one
@@ -37,10 +46,7 @@ class Walk {
 
   // Targets, or leaves, with their cotangents (undefined: no path), written
   // and of the primal's dtype.
-  struct Result {
-    NodePtr node;
-    TrackedTensor cotangent;
-  };
+  using Result = WalkResult;
   std::vector<Result> results;
   // Gradients kept for values with retain_grad().
   std::vector<Result> retained;
@@ -55,7 +61,8 @@ class Walk {
     bool owned = false;    // the cotangent's memory is this walk's alone
     bool visited = false;  // lies on a path to a target
     bool target = false;
-    bool done = false;  // visited before its turn
+    bool done = false;                   // visited before its turn
+    std::vector<TrackedTensor> joint{};  // of a node of several values
   };
 
   void collect(Node& root, std::span<const NodePtr> targets);

@@ -154,4 +154,9 @@ MemoryStats memory_stats(Device device) {
   return {stats.in_use, stats.peak, stats.system_allocations};
 }
 
+void reset_peak_memory(Device device) {
+  require(device, "reset_peak_memory");
+  backend_of(device.type).reset_peak_memory(device.index);
+}
+
 }  // namespace jacquard

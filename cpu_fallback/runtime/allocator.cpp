@@ -303,4 +303,9 @@ MemoryStats memory_stats() {
           p.system_allocations.load()};
 }
 
+void reset_peak_memory() {
+  if (cache) cache->flush();
+  pool().peak.store(pool().in_use.load());
+}
+
 }  // namespace jacquard::cpu_fallback

@@ -28,6 +28,7 @@ void free(void* data, std::size_t bytes) noexcept;
 // Exact when no other thread is in the allocator; the peak may miss up to
 // 64 KiB a thread.
 MemoryStats memory_stats();
+void reset_peak_memory();
 
 // Frees at the end of a scope.
 class Buffer {

@@ -47,6 +47,8 @@ backend::Backend::MemoryStats CpuBackend::memory_stats(int) const {
   return cpu_fallback::memory_stats();
 }
 
+void CpuBackend::reset_peak_memory(int) { cpu_fallback::reset_peak_memory(); }
+
 void CpuBackend::upload(void* to, const void* from_host, std::size_t bytes,
                         Stream) {
   copy_bytes(to, from_host, bytes);

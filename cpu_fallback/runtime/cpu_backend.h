@@ -17,6 +17,7 @@ class CpuBackend final : public backend::Backend {
   void* allocate(std::size_t bytes, Stream stream) override;
   void free(void* data, std::size_t bytes, Stream stream) noexcept override;
   MemoryStats memory_stats(int device) const override;
+  void reset_peak_memory(int device) override;
 
   void upload(void* to, const void* from_host, std::size_t bytes,
               Stream stream) override;

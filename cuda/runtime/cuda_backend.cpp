@@ -27,6 +27,10 @@ backend::Backend::MemoryStats CudaBackend::memory_stats(int device) const {
   return cuda_backend::memory_stats(device);
 }
 
+void CudaBackend::reset_peak_memory(int device) {
+  cuda_backend::reset_peak_memory(device);
+}
+
 void CudaBackend::upload(void* to, const void* from_host, std::size_t bytes,
                          Stream stream) {
   cuda_backend::upload(to, from_host, bytes, stream);

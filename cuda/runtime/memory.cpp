@@ -41,6 +41,8 @@ backend::Backend::MemoryStats memory_stats(int device) {
   return device_state(device).pool.stats();
 }
 
+void reset_peak_memory(int device) { device_state(device).pool.reset_peak(); }
+
 unsigned* tickets(Stream stream) {
   StreamState& state = stream_state(stream);
   unsigned* made = state.tickets.load(std::memory_order_acquire);

@@ -15,6 +15,7 @@ namespace jacquard::cuda_backend {
 void* allocate(std::size_t bytes, Stream stream);
 void free(void* data, std::size_t bytes, Stream stream) noexcept;
 backend::Backend::MemoryStats memory_stats(int device);
+void reset_peak_memory(int device);
 
 // Memory of one launch: given back, in the order of the stream, at the end of
 // the scope that enqueued the launch.

@@ -87,6 +87,11 @@ backend::Backend::MemoryStats DevicePool::stats() const {
   return {in_use_, peak_, system_allocations_};
 }
 
+void DevicePool::reset_peak() {
+  const std::lock_guard lock(mutex_);
+  peak_ = in_use_;
+}
+
 Block* DevicePool::find(std::size_t bytes, StreamMemory& memory) {
   const bool small = bytes <= kSmall;
   if (Block* block = memory.of(small).find(bytes)) return block;

@@ -49,6 +49,7 @@ class DevicePool {
   [[noreturn]] void refuse(const std::string& what) const;
 
   backend::Backend::MemoryStats stats() const;
+  void reset_peak();
 
  private:
   // Each returns a block that is still free, or nullptr.

@@ -1,6 +1,7 @@
 // All of Jacquard's core.
 #pragma once
 
+#include "jacquard/checkpoint.h"
 #include "jacquard/create.h"
 #include "jacquard/dlpack.h"
 #include "jacquard/gradcheck.h"
