@@ -1,13 +1,10 @@
-#include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <memory>
 #include <string>
 #include <utility>
 
 #include "core/ops/as_tensor.h"
 #include "core/ops/operand_checks.h"
-#include "core/ops/slice_region.h"
+#include "core/ops/parts.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
 #include "jacquard/shape_ops.h"
@@ -17,38 +14,6 @@ namespace {
 
 using ops::SliceRegion;
 using tape::PullbackContext;
-
-// One array of `shape` in which region i holds pieces[i].
-TrackedTensor joined(const char* name, CallSite site,
-                     const std::vector<TrackedTensor>& pieces,
-                     const Shape& shape, DType dtype,
-                     std::vector<SliceRegion> regions) {
-  std::vector<const TrackedTensor*> inputs;
-  for (const TrackedTensor& piece : pieces) inputs.push_back(&piece);
-  const bool recorded = tape::would_record(inputs);
-  if (recorded) {
-    // The node's edges lead to written values; those over one space are one
-    // launch.
-    std::vector<TrackedTensor> tracked;
-    std::copy_if(pieces.begin(), pieces.end(), std::back_inserter(tracked),
-                 [](const TrackedTensor& piece) { return piece.is_tracked(); });
-    materialize(tracked);
-  }
-  Tensor result = Tensor::empty(shape, dtype, pieces[0].device());
-  for (std::size_t i = 0; i < pieces.size(); ++i)
-    if (pieces[i].numel() != 0)
-      tape::compute_into(regions[i].view(result), pieces[i], false, name);
-  if (!recorded) return TrackedTensor(std::move(result));
-
-  auto pullback = [name, regions = std::move(regions)](PullbackContext& c) {
-    for (std::size_t i = 0; i < regions.size(); ++i)
-      if (c.needs(static_cast<int>(i)))
-        c.add(static_cast<int>(i),
-              ops::take(name, {}, c.cotangent(), regions[i]));
-  };
-  return tape::record_with(name, site, std::move(result), inputs,
-                           tape::make_pullback(std::move(pullback)));
-}
 
 // Checks that there are pieces, on one device; returns their common dtype.
 DType common_dtype(const char* op, const std::vector<TrackedTensor>& pieces) {
@@ -88,15 +53,15 @@ TrackedTensor cat(const std::vector<TrackedTensor>& pieces, int axis,
                    "extents must agree but on axis " + std::to_string(axis));
     shape[axis] += pieces[i].shape()[axis];
   }
-  std::vector<SliceRegion> regions;
+  std::vector<ops::Part> parts;
   std::int64_t from = 0;
   for (const TrackedTensor& piece : pieces) {
     const std::int64_t extent = piece.shape()[axis];
-    regions.push_back(SliceRegion::whole(shape));
-    regions.back().narrow(axis, from, extent);
+    parts.push_back({piece, SliceRegion::whole(shape)});
+    parts.back().region.narrow(axis, from, extent);
     from += extent;
   }
-  return joined("cat", site, pieces, shape, dtype, std::move(regions));
+  return ops::join("cat", site, shape, dtype, std::move(parts));
 }
 
 TrackedTensor stack(const std::vector<TrackedTensor>& pieces, int axis,
@@ -113,12 +78,12 @@ TrackedTensor stack(const std::vector<TrackedTensor>& pieces, int axis,
                      " is out of range for pieces of " + to_string(shape));
   if (axis < 0) axis += rank;
   shape.insert(axis, static_cast<std::int64_t>(pieces.size()));
-  std::vector<SliceRegion> regions;
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
-    regions.push_back(SliceRegion::whole(shape));
-    regions.back().pick(axis, static_cast<std::int64_t>(i));
+  std::vector<ops::Part> parts;
+  for (const TrackedTensor& piece : pieces) {
+    parts.push_back({piece, SliceRegion::whole(shape)});
+    parts.back().region.pick(axis, static_cast<std::int64_t>(parts.size()) - 1);
   }
-  return joined("stack", site, pieces, shape, dtype, std::move(regions));
+  return ops::join("stack", site, shape, dtype, std::move(parts));
 }
 
 TrackedTensor pad(

@@ -7,7 +7,7 @@
 #include "core/ops/as_tensor.h"
 #include "core/ops/index_rows.h"
 #include "core/ops/operand_checks.h"
-#include "core/ops/slice_region.h"
+#include "core/ops/selection.h"
 #include "core/tape/pending.h"
 #include "jacquard/create.h"
 #include "jacquard/index_ops.h"
@@ -16,81 +16,7 @@
 namespace jacquard {
 namespace {
 
-using ops::SliceRegion;
-
-struct Selection {
-  SliceRegion region;
-  // Index tensors and masks, with the (first) axis of the region's part.
-  struct Lookup {
-    int axis;
-    TrackedTensor index;
-  };
-  std::vector<Lookup> lookups;
-
-  bool is_whole(const Shape& x) const {
-    bool as_it_is = region.dropped == 0 && region.covers(x);
-    for (const std::int64_t step : region.step) as_it_is &= step == 1;
-    return as_it_is;
-  }
-};
-
-[[noreturn]] void throw_misfit(const char* op, const TrackedTensor& index,
-                               const Shape& x, int axis,
-                               const std::string& rule) {
-  throw ShapeError(std::string(op) + ": a " +
-                   std::string(name_of(index.dtype())) + " index of " +
-                   to_string(index.shape()) + " from axis " +
-                   std::to_string(axis) + " of " + to_string(x) + ": " + rule);
-}
-
-int axes_of(const char* op, const Index& i, const TrackedTensor& x, int axis) {
-  if (i.kind() != Index::Kind::tensor) return 1;
-  const TrackedTensor& t = i.tensor();
-  if (!t.defined())
-    throw GraphError(std::string(op) + ": an index is an undefined tensor");
-  ops::check_same_device(op, x, t);
-  if (is_integer(t.dtype())) return 1;
-  if (t.dtype() != DType::bool_)
-    throw DTypeError(std::string(op) +
-                     ": an index is int64, int32 or bool, "
-                     "not " +
-                     std::string(name_of(t.dtype())));
-  if (t.rank() == 0)
-    throw_misfit(op, t, x.shape(), axis, "a mask must have an axis");
-  for (int k = 0; k < t.rank(); ++k)
-    if (axis + k >= x.rank() || t.shape()[k] != x.shape()[axis + k])
-      throw_misfit(op, t, x.shape(), axis,
-                   "a mask must have the extents of the axes it stands for");
-  return t.rank();
-}
-
-Selection select(const char* op, const TrackedTensor& x,
-                 const std::vector<Index>& indices) {
-  Selection s{SliceRegion::whole(x.shape()), {}};
-  int axis = 0, dropped = 0;
-  for (const Index& i : indices) {
-    if (axis >= x.rank())
-      throw ShapeError(std::string(op) + ": " + to_string(x.shape()) +
-                       " has fewer axes than the indices stand for");
-    const int axes = axes_of(op, i, x, axis);
-    if (i.kind() == Index::Kind::slice) {
-      s.region.restrict_to(axis, i.slice(), op);
-    } else if (i.kind() == Index::Kind::tensor) {
-      s.lookups.push_back({axis - dropped, i.tensor()});
-    } else {
-      const std::int64_t n = x.shape()[axis];
-      if (i.place() < -n || i.place() >= n)
-        throw IndexError(std::string(op) + ": index " +
-                         std::to_string(i.place()) +
-                         " is out of range for axis " + std::to_string(axis) +
-                         " of " + to_string(x.shape()));
-      s.region.pick(axis, i.place() < 0 ? i.place() + n : i.place());
-      ++dropped;
-    }
-    axis += axes;
-  }
-  return s;
-}
+using ops::Selection;
 
 // The places where a mask is true: an index tensor for each of its axes.
 std::vector<TrackedTensor> places_in(const TrackedTensor& mask) {
@@ -213,7 +139,7 @@ TrackedTensor write(const char* op, Operand x,
                     bool add) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor(op, x);
-  const Selection s = select(op, t, indices);
+  const Selection s = ops::select(op, t.shape(), t.device(), indices);
   const TrackedTensor values =
       tape::apply_cast(op, ops::values_for(op, t, v), t.dtype());
   if (add && t.dtype() == DType::bool_)
@@ -247,7 +173,7 @@ TrackedTensor write(const char* op, Operand x,
 TrackedTensor index(Operand x, const std::vector<Index>& indices) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("index", x);
-  const Selection s = select("index", t, indices);
+  const Selection s = ops::select("index", t.shape(), t.device(), indices);
   if (s.lookups.empty()) return ops::take("index", site, t, s.region);
   const TrackedTensor part =
       s.is_whole(t.shape()) ? t : ops::take("index", site, t, s.region);

@@ -15,5 +15,6 @@
 #include "jacquard/row_ops.h"
 #include "jacquard/shape_ops.h"
 #include "jacquard/structure.h"
+#include "jacquard/tensor_builder.h"
 #include "jacquard/tracked_tensor.h"
 #include "jacquard/update.h"
