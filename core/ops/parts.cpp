@@ -2,9 +2,13 @@
 
 #include <utility>
 
+#include "core/backend/launch.h"
 #include "core/ops/as_tensor.h"
+#include "core/tape/bindings.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
+#include "core/tape/region_builder.h"
+#include "core/tensor/writable.h"
 #include "jacquard/pointwise.h"
 
 namespace jacquard::ops {
@@ -26,6 +30,51 @@ TrackedTensor last_writers(const char* name, const Shape& shape, Device device,
         name);
   }
   return writers;
+}
+
+// Copies written values of one dtype, none of which is overwritten by another,
+// into their places: one launch.
+void copy_all(const char* name, const Tensor& result,
+              const std::vector<const Part*>& parts) {
+  const tape::ValuePtr first = tape::snapshot(parts[0]->value, name);
+  tape::RegionBuilder region;
+  region.begin(first->shape, {});
+  region.output(region.add_value(*first), tape::Reduction::store, first->shape);
+  region.finish();
+  const pointwise::ProgramPtr program = tape::program_of(region.code);
+  const Stream stream = current_stream(result.device());
+  std::vector<Shape> spaces;
+  std::vector<backend::Binding> sources;
+  std::vector<backend::OutputBinding> targets;
+  for (const Part* part : parts) {
+    const Tensor target = part->region.view(result);
+    spaces.push_back(target.shape());
+    sources.push_back(tape::bind(part->value.data(), target.shape()));
+    targets.push_back(
+        {write_on(target, stream), target.dtype(), target.strides(), false});
+  }
+  std::vector<backend::ProgramLaunch> work;
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    work.push_back(
+        {program.get(), spaces[i], {&sources[i], 1}, {}, {&targets[i], 1}});
+  backend::launch_list(name, work, stream);
+}
+
+// Pending values are computed in their places. What others overwrite is written
+// before them.
+void write_all(const char* name, const Tensor& result,
+               const std::vector<Part>& parts) {
+  std::vector<const Part*> copied;
+  for (const Part& part : parts) {
+    if (part.value.numel() == 0) continue;
+    const bool alike =
+        copied.empty() || part.value.dtype() == copied[0]->value.dtype();
+    if (!part.shadowed && !part.value.is_pending() && alike)
+      copied.push_back(&part);
+    else
+      tape::compute_into(part.region.view(result), part.value, false, name);
+  }
+  if (!copied.empty()) copy_all(name, result, copied);
 }
 
 struct Pullback {
@@ -67,9 +116,7 @@ TrackedTensor join(const char* name, CallSite site, const Shape& shape,
     materialize(tracked);
   }
   Tensor result = Tensor::empty(shape, dtype, parts[0].value.device());
-  for (const Part& part : parts)
-    if (part.value.numel() != 0)
-      tape::compute_into(part.region.view(result), part.value, false, name);
+  write_all(name, result, parts);
   if (!recorded) return TrackedTensor(std::move(result));
 
   Pullback pullback{name, shape, {}, {}};
