@@ -139,11 +139,9 @@ GradcheckResult gradgradcheck(const TensorFunctionN& f, const Values& inputs,
     directions.push_back(is_floating(x.dtype()) ? random_like(x, generator)
                                                 : TrackedTensor());
   auto first = [&](const Values& x) {
-    const Values g =
-        withgradient_options(
-            {.create_graph = true},
-            [&](const Values& v) { return contract(f(v), cotangent); }, x)
-            .second;
+    const Values g = gradient(
+        {.create_graph = true},
+        [&](const Values& v) { return contract(f(v), cotangent); }, x);
     TrackedTensor total;
     for (std::size_t k = 0; k < g.size(); ++k) {
       if (!g[k].defined() || !directions[k].defined()) continue;

@@ -36,7 +36,7 @@ float value(const TrackedTensor& t) { return t.item<float>(); }
 template <class T>
 std::vector<float> values_of(const T& x) {
   std::vector<float> values;
-  for (const auto& t : flatten(x)) values.push_back(value(t));
+  for (const auto& t : tensors_of(x)) values.push_back(value(t));
   return values;
 }
 
@@ -496,15 +496,15 @@ TEST(Structure, ZipNamesThePathWhereStructuresDiffer) {
   Everything a = everything(), b = everything();
   b.deep[1]["key"].reset();
   EXPECT_EQ(differ(a, b),
-            "zip_tensors: \"deep.1.key\": one has a value, another has none");
+            "zip_tensors: \"deep.1.key\" has a value in one, none in another");
   b.map = {{"a", one(1)}, {"c", one(2)}};
-  EXPECT_EQ(differ(a, b), "zip_tensors: \"map\": keys \"b\" and \"c\" differ");
+  EXPECT_EQ(differ(a, b), "zip_tensors: \"map.b\" is in one, not in another");
   b.unique = nullptr;
   b.map.clear();
   EXPECT_EQ(differ(a, b), "zip_tensors: \"map\" of different sizes (2 and 0)");
   using Vector = std::vector<TrackedTensor>;
   EXPECT_EQ(differ(Vector(1), Vector(2)),
-            "zip_tensors: structures of different sizes (1 and 2)");
+            "zip_tensors: the structure of different sizes (1 and 2)");
 }
 
 TEST(Structure, ATensorIsFoundByItsPath) {
@@ -530,9 +530,9 @@ TEST(Structure, AWrongPathListsThoseThereAre) {
             "tensor_at: no tensor \"x\"; there are none");
 }
 
-TEST(Structure, FlattenSharesTheTensors) {
+TEST(Structure, TensorsAreSharedHandles) {
   const Model m = model(1, 0);
-  auto all = flatten(m);
+  auto all = tensors_of(m);
   ASSERT_EQ(all.size(), 3u);
   EXPECT_EQ(all[1].value(), m.layers[0].bias.value());
 }
@@ -540,7 +540,7 @@ TEST(Structure, FlattenSharesTheTensors) {
 TEST(Structure, ParametersAreCountedByElement) {
   Linear l{vector_of({1, 2, 3}), {}};  // no bias
   EXPECT_EQ(count_parameters(l), 3);
-  EXPECT_EQ(flatten(l).size(), 2u);
+  EXPECT_EQ(tensors_of(l).size(), 2u);
   EXPECT_EQ(count_parameters(std::tuple(l, l, vector_of({}), 5)), 6);
   EXPECT_EQ(count_parameters(7), 0);
 }

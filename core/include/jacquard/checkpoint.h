@@ -41,14 +41,6 @@ class JACQUARD_API CheckpointScope {
   std::unique_ptr<State> state_;
 };
 
-template <class T>
-std::vector<TrackedTensor> tensors_of(const T& x) {
-  std::vector<TrackedTensor> all;
-  auto leaf = [&](const Path&, const TrackedTensor& t) { all.push_back(t); };
-  walk({}, leaf, x);
-  return all;
-}
-
 template <class Y, class F, class... Args>
 class CheckpointOf final : public CheckpointBody {
  public:
@@ -108,7 +100,7 @@ auto checkpoint(F&& f, const Args&... args) {
                               map_tensors<std::decay_t<Args>>(args, enter)...));
   Y y = body->call();
   const std::vector<TrackedTensor> outside =
-      scope.leave(detail::tensors_of(y), std::move(body));
+      scope.leave(tensors_of(y), std::move(body));
   std::size_t next = 0;
   return map_tensors(y, [&](const TrackedTensor&) { return outside[next++]; });
 }

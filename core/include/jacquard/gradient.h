@@ -1,13 +1,26 @@
 // Gradients: backward over a tape, and transforms of functions.
+//
+// Arguments of a transform are any mix of
+// * structures of tensors (see structure.h): f gets a copy of the same type in
+//   which the floating tensors are parameters; the gradient has that type too,
+//   with the gradients in place of the tensors, undefined ones in place of
+//   integer tensors and of those that aren't trainable, and the values of all
+//   other members;
+// * Tensors and floating scalars: f gets a TrackedTensor (float → float32,
+//   double → float64, rank 0, on the device of the first tensor among the
+//   arguments), and so is the gradient;
+// * anything else: handed to f as it is given, by reference; its gradient is
+//   NoGradient.
+// A tensor that occurs twice in one argument (a tied weight) is one parameter:
+// its total is shown at each place. Different arguments are different
+// parameters. Numbers inside a structure are constants: their type leaves no
+// room for a tensor.
 #pragma once
 
-#include <optional>
 #include <tuple>
 #include <utility>
-#include <vector>
 
-#include "jacquard/structure.h"
-#include "jacquard/tracked_tensor.h"
+#include "jacquard/level.h"
 
 namespace jacquard {
 
@@ -24,164 +37,194 @@ JACQUARD_API void backward(const TrackedTensor& y, TrackedTensor seed = {},
                            BackwardOptions options = {},
                            CallSite site = CallSite::current());
 
-struct GradientOptions {
-  // Record the computation of the gradient, so that it can be differentiated.
-  // Inside another transform it always is.
-  bool create_graph = false;
-  // Give structural zeros instead of an error when the result depends on none
-  // of the arguments.
-  bool allow_unused = false;
+// What withgradient gives: `auto [value, gradient] = withgradient(f, x)`.
+template <class Y, class G>
+struct ValueAndGradient {
+  Y value;
+  G gradient;
 };
 
-namespace detail {
-
-// One transform on this thread: entered arguments, the walk, its end.
-class JACQUARD_API Level {
- public:
-  Level(GradientOptions options, CallSite site);
-  ~Level();
-  Level(const Level&) = delete;
-  Level& operator=(const Level&) = delete;
-
-  // A fresh identity over the same memory. Handles of one leaf or value that
-  // are entered with the same `argument` share one.
-  TrackedTensor enter(const TrackedTensor& x, int argument);
-  // The leaf itself, instead of a fresh identity. The walk then keeps what was
-  // recorded before the level.
-  void watch(const TrackedTensor& leaf);
-  // The body has run: operations are no longer recorded for this level.
-  void close();
-  // Cotangents of everything entered, in the order of entering, structural
-  // zeros where no path leads. May be called again while `retain` holds.
-  std::vector<TrackedTensor> walk(const TrackedTensor& y,
-                                  const TrackedTensor& seed, bool retain);
-  // y as the caller gets it: recorded only if an outer transform records.
-  TrackedTensor result(const TrackedTensor& y) const;
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
-// GraphError unless y is one floating element.
-JACQUARD_API void check_loss(const TrackedTensor& y, const char* transform);
-
-// Copies the structure with each floating tensor entered into the level.
-template <class T>
-T enter_all(Level& level, const T& x, int argument,
-            std::vector<TrackedTensor>& entered) {
-  return map_tensors(x, [&](const TrackedTensor& t) {
-    if (!t.defined() || !is_floating(t.dtype())) return t;
-    entered.push_back(level.enter(t, argument));
-    return entered.back();
-  });
-}
-
-// The structure with each floating tensor replaced by its gradient; other
-// members keep their values.
-template <class T>
-T gradients_like(const T& x, const std::vector<TrackedTensor>& grads,
-                 std::size_t& next) {
-  return map_tensors(x, [&](const TrackedTensor& t) {
-    if (!t.defined() || !is_floating(t.dtype())) return TrackedTensor();
-    return grads[next++];
-  });
-}
-
-template <class... Args>
-auto bare_or_tuple(std::tuple<Args...> t) {
-  if constexpr (sizeof...(Args) == 1)
-    return std::get<0>(std::move(t));
-  else
-    return t;
-}
-
-}  // namespace detail
-
-// The value of f and a function that pulls a cotangent of it back: what
-// pullback() returns. Can be called any number of times.
-template <class Y, class... Args>
-class Pullback {
- public:
-  Pullback(std::unique_ptr<detail::Level> level, TrackedTensor y,
-           std::tuple<Args...> args)
-      : level_(std::move(level)), y_(std::move(y)), args_(std::move(args)) {}
-  // Gradient-shaped like gradient()'s result.
-  auto operator()(TrackedTensor seed) const {
-    auto grads = level_->walk(y_, seed, /*retain=*/true);
-    std::size_t next = 0;
-    return detail::bare_or_tuple(std::apply(
-        [&](const auto&... a) {
-          return std::tuple<Args...>{detail::gradients_like(a, grads, next)...};
-        },
-        args_));
-  }
-
- private:
-  std::unique_ptr<detail::Level> level_;
-  TrackedTensor y_;
-  std::tuple<Args...> args_;
-};
-
-namespace detail {
+// f's result and the gradient of its loss at args: bare for one argument, a
+// tuple for several. f returns the loss, one floating element, or a std::tuple,
+// std::pair or struct whose first member is the loss; what else is in it comes
+// back in `value` and has no part in the gradient. `value` is constant unless
+// the gradient is recorded. A parameter that f did not use has a structural
+// zero. GraphError if the loss is not one floating element, or depends on no
+// argument (see allow_unused).
 template <class F, class... Args>
-auto run_level(Level& level, F&& f, const std::tuple<Args...>& args) {
-  std::vector<TrackedTensor> entered;
-  int argument = 0;
-  const auto enter = [&](const auto& a) {
-    return enter_all(level, a, argument++, entered);
-  };
-  auto inside = std::apply(
-      [&](const auto&... a) { return std::tuple<Args...>{enter(a)...}; }, args);
-  auto y = std::apply(std::forward<F>(f), inside);
-  level.close();
-  return y;
+auto withgradient(GradientOptions options, F&& f, Args&&... args) {
+  static_assert(sizeof...(Args) > 0,
+                "withgradient: no argument to differentiate with respect to; "
+                "for parameters that f captures see Params");
+  constexpr const char* name = "gradient";
+  detail::Level level(std::move(options), CallSite{}, name);
+  auto y = detail::run_level(level, name, std::forward<F>(f), args...);
+  decltype(auto) loss = detail::loss_of(y, name);
+  detail::check_loss(loss, name);
+  const auto all = level.walk(loss, {}, /*retain=*/false);
+  auto shaped = detail::gradients_like(detail::Cotangents(level, all), args...);
+  return ValueAndGradient<decltype(y), decltype(shaped)>{
+      detail::results_of(level, y), std::move(shaped)};
 }
-}  // namespace detail
-
 template <class F, class... Args>
-auto withgradient_options(GradientOptions options, F&& f, const Args&... args) {
-  detail::Level level(options, CallSite::current());
-  std::tuple<Args...> all{args...};
-  TrackedTensor y = detail::run_level(level, std::forward<F>(f), all);
-  detail::check_loss(y, "gradient");
-  auto grads = level.walk(y, {}, /*retain=*/false);
-  std::size_t next = 0;
-  auto shaped = detail::bare_or_tuple(std::apply(
-      [&](const auto&... a) {
-        return std::tuple<Args...>{detail::gradients_like(a, grads, next)...};
-      },
-      all));
-  return std::pair(level.result(y), std::move(shaped));
-}
-
-// Value and gradient of a scalar-valued f at args: first the value (a
-// constant), second the gradient: bare for one argument, a tuple for several;
-// for a struct a struct of the same type whose tensors are the gradients. An
-// argument that f did not use has a structural zero. GraphError if f's result
-// is not one floating element, or depends on none of the arguments (see
-// allow_unused).
-template <class F, class... Args>
-auto withgradient(F&& f, const Args&... args) {
-  return withgradient_options(GradientOptions{}, std::forward<F>(f), args...);
+  requires(!std::is_same_v<std::remove_cvref_t<F>, GradientOptions>)
+auto withgradient(F&& f, Args&&... args) {
+  return withgradient(GradientOptions{}, std::forward<F>(f),
+                      std::forward<Args>(args)...);
 }
 
 // The gradient alone. Pure: leaves keep the gradients they had. May be used
 // inside a function that is itself differentiated, to any depth.
 template <class F, class... Args>
-auto gradient(F&& f, const Args&... args) {
-  return withgradient(std::forward<F>(f), args...).second;
+auto gradient(GradientOptions options, F&& f, Args&&... args) {
+  return withgradient(std::move(options), std::forward<F>(f),
+                      std::forward<Args>(args)...)
+      .gradient;
+}
+template <class F, class... Args>
+  requires(!std::is_same_v<std::remove_cvref_t<F>, GradientOptions>)
+auto gradient(F&& f, Args&&... args) {
+  return gradient(GradientOptions{}, std::forward<F>(f),
+                  std::forward<Args>(args)...);
 }
 
-// The value of f (any shape) and the function from cotangents to gradients.
+// From cotangents of f's result to gradients: what pullback() returns. Can be
+// called any number of times; holds what the tape saved until it is destroyed.
+template <class Y, class... Gradients>
+class Pullback {
+ public:
+  Pullback(std::unique_ptr<detail::Level> level, Y y,
+           std::tuple<Gradients...> outline)
+      : level_(std::move(level)),
+        y_(std::move(y)),
+        outline_(std::move(outline)) {}
+
+  // Shaped like gradient()'s result. A bare result with one element needs no
+  // seed; a structure takes one of its own type, in which undefined tensors are
+  // zero cotangents. GraphError if a seed hasn't the shape, device and a
+  // floating dtype of its value, ShapeError if the structures differ. Inside
+  // another transform the gradient can be differentiated, with respect to the
+  // seed as well.
+  auto operator()(const Y& seed) const {
+    if constexpr (std::is_base_of_v<TrackedTensor, Y>) {
+      return shaped(level_->walk(y_, seed, /*retain=*/true));
+    } else {
+      std::vector<detail::Level::Output> outputs;
+      auto add = [&](const detail::Path& path, const TrackedTensor& y,
+                     const TrackedTensor& s) {
+        outputs.push_back({y, s, path.text()});
+      };
+      detail::walk({nullptr, "pullback"}, add, y_, seed);
+      return shaped(level_->walk_all(outputs, /*retain=*/true));
+    }
+  }
+  auto operator()() const
+    requires std::is_base_of_v<TrackedTensor, Y>
+  {
+    return (*this)(Y());
+  }
+
+ private:
+  auto shaped(const std::vector<TrackedTensor>& all) const {
+    const detail::Cotangents next(*level_, all);
+    return std::apply(
+        [&](const auto&... g) { return detail::gradients_like(next, g...); },
+        outline_);
+  }
+
+  std::unique_ptr<detail::Level> level_;
+  Y y_;
+  std::tuple<Gradients...> outline_;
+};
+
+// The value of f, a structure of tensors of any shapes, and the function from
+// cotangents to gradients.
 template <class F, class... Args>
-auto pullback(F&& f, const Args&... args) {
+auto pullback(GradientOptions options, F&& f, Args&&... args) {
+  static_assert(sizeof...(Args) > 0,
+                "pullback: no argument to differentiate with respect to; for "
+                "parameters that f captures see Params");
+  constexpr const char* name = "pullback";
   auto level =
-      std::make_unique<detail::Level>(GradientOptions{}, CallSite::current());
-  std::tuple<Args...> all{args...};
-  TrackedTensor y = detail::run_level(*level, std::forward<F>(f), all);
-  return std::pair(
-      y, Pullback<TrackedTensor, Args...>(std::move(level), y, std::move(all)));
+      std::make_unique<detail::Level>(std::move(options), CallSite{}, name);
+  auto y = detail::run_level(*level, name, std::forward<F>(f), args...);
+  using Y = decltype(y);
+  static_assert(detail::holds_tensors<Y>,
+                "pullback: the function returns no tensor");
+  Y value = detail::results_of(*level, y);
+  auto outline = detail::outline_of(args...);
+  return std::apply(
+      [&]<class... G>(G&...) {
+        return std::pair<Y, Pullback<Y, G...>>(
+            std::move(value), Pullback<Y, G...>(std::move(level), std::move(y),
+                                                std::move(outline)));
+      },
+      outline);
+}
+template <class F, class... Args>
+  requires(!std::is_same_v<std::remove_cvref_t<F>, GradientOptions>)
+auto pullback(F&& f, Args&&... args) {
+  return pullback(GradientOptions{}, std::forward<F>(f),
+                  std::forward<Args>(args)...);
+}
+
+namespace detail {
+// Calls its first argument.
+struct Call {
+  template <class F, class... Args>
+  decltype(auto) operator()(F& f, Args&... args) const {
+    static_assert(holds_tensors<F>,
+                  "no tensor can be seen inside this function: instead of a "
+                  "lambda use a struct with members and operator(), or "
+                  "JACQUARD_FIELDS");
+    return f(args...);
+  }
+};
+}  // namespace detail
+
+// The same with the gradient with respect to the callable's own state as well:
+// f is a structure with an operator(), and its gradient, of f's type, comes
+// first in the tuple (bare if there are no other arguments). It is a copy of f
+// that is called.
+template <class F, class... Args>
+auto withgradient_full(const F& f, Args&&... args) {
+  return withgradient(detail::Call{}, f, std::forward<Args>(args)...);
+}
+template <class F, class... Args>
+auto gradient_full(const F& f, Args&&... args) {
+  return gradient(detail::Call{}, f, std::forward<Args>(args)...);
+}
+template <class F, class... Args>
+auto pullback_full(const F& f, Args&&... args) {
+  return pullback(detail::Call{}, f, std::forward<Args>(args)...);
+}
+
+// The derivative of a function of one number: what derivative() returns.
+template <class F>
+class Derivative {
+ public:
+  explicit Derivative(F f) : f_(std::move(f)) {}
+
+  // f' at x: a TrackedTensor, or a number (an integer counts as double). 0
+  // where f is constant.
+  template <class X>
+  TrackedTensor operator()(const X& x) const {
+    GradientOptions options;
+    options.allow_unused = true;
+    if constexpr (std::is_integral_v<X>)
+      return gradient(std::move(options), f_, static_cast<double>(x));
+    else
+      return gradient(std::move(options), f_, x);
+  }
+
+ private:
+  F f_;
+};
+
+// f' as a function: derivative(derivative(f))(2.0).
+template <class F>
+Derivative<F> derivative(F f) {
+  return Derivative<F>(std::move(f));
 }
 
 }  // namespace jacquard

@@ -1,6 +1,7 @@
 // All of Jacquard's core.
 #pragma once
 
+#include "jacquard/apply_gradients.h"
 #include "jacquard/checkpoint.h"
 #include "jacquard/create.h"
 #include "jacquard/dlpack.h"
@@ -8,6 +9,7 @@
 #include "jacquard/gradient.h"
 #include "jacquard/index_ops.h"
 #include "jacquard/launch_log.h"
+#include "jacquard/level.h"
 #include "jacquard/linalg.h"
 #include "jacquard/params.h"
 #include "jacquard/pointwise.h"

@@ -41,7 +41,7 @@ class JACQUARD_API Params {
              !std::is_same_v<T, std::vector<TrackedTensor>> &&
              detail::holds_tensors<T>)
   explicit Params(const T& structure) {
-    for (const TrackedTensor& t : flatten(structure)) push_if_tracked(t);
+    for (const TrackedTensor& t : tensors_of(structure)) push_if_tracked(t);
   }
 
   std::size_t size() const { return leaves_.size(); }
@@ -210,30 +210,35 @@ Grads map_grads(F&& f, const Grads& first, const More&... more) {
 // recorded from them, also before the call, as by backward(); but pure, like
 // gradient(f, x): the leaves keep the gradients they had, and what was recorded
 // before the call is not given up. Errors as for gradient(f, x): GraphError if
-// the result depends on none of the leaves and there are some. May be used
-// inside itself. The same leaf inside and outside is the same variable.
+// the result depends on none of the leaves and there are some. f may return
+// more than the loss, as there. May be used inside itself. The same leaf inside
+// and outside is the same variable.
 template <detail::IsParams P, class F>
-std::pair<TrackedTensor, Grads> withgradient_options(GradientOptions options,
-                                                     P&& params, F&& f) {
-  detail::Level level(detail::options_for(options, params),
-                      CallSite::current());
+auto withgradient(GradientOptions options, P&& params, F&& f) {
+  constexpr const char* name = "gradient";
+  detail::Level level(detail::options_for(std::move(options), params),
+                      CallSite{}, name);
   detail::watch_all(level, params);
-  TrackedTensor y = std::forward<F>(f)();
+  auto y = std::forward<F>(f)();
   level.close();
-  detail::check_loss(y, "gradient");
-  Grads grads(params, level.walk(y, {}, /*retain=*/false));
-  return {level.result(y), std::move(grads)};
+  decltype(auto) loss = detail::loss_of(y, name);
+  detail::check_loss(loss, name);
+  Grads grads(params, level.walk(loss, {}, /*retain=*/false));
+  return ValueAndGradient<decltype(y), Grads>{detail::results_of(level, y),
+                                              std::move(grads)};
 }
-
-// First the value of f(), second the gradients.
 template <detail::IsParams P, class F>
-std::pair<TrackedTensor, Grads> withgradient(P&& params, F&& f) {
-  return withgradient_options(GradientOptions{}, params, std::forward<F>(f));
+auto withgradient(P&& params, F&& f) {
+  return withgradient(GradientOptions{}, params, std::forward<F>(f));
 }
 
+template <detail::IsParams P, class F>
+Grads gradient(GradientOptions options, P&& params, F&& f) {
+  return withgradient(std::move(options), params, std::forward<F>(f)).gradient;
+}
 template <detail::IsParams P, class F>
 Grads gradient(P&& params, F&& f) {
-  return withgradient(params, std::forward<F>(f)).second;
+  return gradient(GradientOptions{}, params, std::forward<F>(f));
 }
 
 // What pullback(params, f) returns: from a cotangent of the result (not needed
@@ -259,11 +264,12 @@ class ParamsPullback {
 template <detail::IsParams P, class F>
 std::pair<TrackedTensor, ParamsPullback> pullback(P&& params, F&& f) {
   auto level = std::make_unique<detail::Level>(detail::options_for({}, params),
-                                               CallSite::current());
+                                               CallSite{}, "pullback");
   detail::watch_all(*level, params);
   TrackedTensor y = std::forward<F>(f)();
   level->close();
-  return {y, ParamsPullback(std::move(level), y, params)};
+  TrackedTensor value = level->result(y);
+  return {std::move(value), ParamsPullback(std::move(level), y, params)};
 }
 
 }  // namespace jacquard

@@ -1,247 +1,47 @@
 // Structures of tensors: visiting, mapping and naming what is inside.
 //
-// A structure is a TrackedTensor; a std::vector, std::array, std::pair,
-// std::tuple, std::optional, std::map with string keys, std::unique_ptr or
-// std::shared_ptr of structures; or an aggregate with up to 16 members. Other
-// types opt in with one line inside the class:
+// A structure is a TrackedTensor; a container of structures that owns them
+// (std::vector, std::array, std::deque, std::list), a std::map or
+// std::unordered_map with string, integer or enum keys, a std::pair,
+// std::tuple, std::optional, std::variant, std::unique_ptr or std::shared_ptr
+// of structures; or an aggregate with up to 16 members. Other types opt in with
+// one line inside the class:
 //   JACQUARD_FIELDS(weight, bias)
 // (see structure_fields.h): classes with constructors must, nothing can look
 // into them. Everything else has no tensors inside: numbers, strings,
-// functions, Tensors (constants), raw pointers, other classes. A container or
-// variant of structures that is not in the list is a compile-time error rather
-// than a model that silently trains in part.
+// functions, Tensors (constants), raw pointers, other classes. A container of
+// structures that is not in the list is a compile-time error rather than a
+// model that silently trains in part.
 //
-// Tensors come in order of declaration, depth first. Paths name them:
-// "layers.0.weight"; what a pointer or an optional holds has the path of its
-// owner, a TrackedTensor alone the path "". Undefined tensors count as well. A
-// const structure is const throughout, behind pointers too. Two pointers to
-// one object are visited twice; pointers must not form cycles.
+// Tensors come in order of declaration, depth first; entries of maps in the
+// order of their keys. Paths name them: "layers.0.weight"; what a pointer, an
+// optional or a variant holds has the path of its owner, a TrackedTensor alone
+// the path "". Undefined tensors count as well. A const structure is const
+// throughout, behind pointers too. Two pointers to one object are visited
+// twice; pointers must not form cycles.
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <iterator>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <tuple>
-#include <type_traits>
-#include <utility>
-#include <vector>
+#include <algorithm>
 
-#include "jacquard/structure_fields.h"
-#include "jacquard/tracked_tensor.h"
+#include "jacquard/structure_kinds.h"
 
 namespace jacquard {
 namespace detail {
 
-// Where a visit is: a list from the leaf to the root, on the stack, made text
-// only where somebody asks.
-struct Path {
-  const Path* above = nullptr;
-  std::string_view name = {};
-  std::size_t index = 0;  // where there is no name
-
-  std::string text() const {
-    if (!above) return {};
-    std::string head = above->text();
-    if (!head.empty()) head += '.';
-    return head.append(name.data() ? std::string(name) : std::to_string(index));
-  }
-};
-
-enum class StructureKind {
-  leaf,
-  tensor,
-  sequence,
-  tuple,
-  optional,
-  pointer,
-  dictionary,
-  fields
-};
-
-template <class... T>
-struct TypeList {};
-template <class Tuple>
-struct TupleTypes;
-template <class... T>
-struct TupleTypes<std::tuple<T...>> {
-  using type = TypeList<std::remove_cvref_t<T>...>;
-};
-
-template <class T>
-constexpr bool is_dictionary = requires(T& m, typename T::key_type k) {
-  typename T::key_compare;
-  typename T::mapped_type;
-  m.at(k);
-  std::string_view(k);
-};
-
-// The kind of T, the types directly inside it, and whether it holds them by
-// value.
-template <class T>
-struct StructureOf {
-  static constexpr bool owns = true;
-  static constexpr StructureKind kind = [] {
-    if constexpr (std::is_base_of_v<TrackedTensor, T>)
-      return StructureKind::tensor;
-    else if constexpr (is_dictionary<T>)
-      return StructureKind::dictionary;
-    else if constexpr (has_fields<T>)
-      return StructureKind::fields;
-    else
-      return StructureKind::leaf;
-  }();
-  static constexpr auto parts() {
-    if constexpr (kind == StructureKind::dictionary)
-      return std::type_identity<TypeList<typename T::mapped_type>>{};
-    else if constexpr (kind == StructureKind::fields)
-      return TupleTypes<decltype(fields_of(std::declval<T&>()))>{};
-    else
-      return std::type_identity<TypeList<>>{};
-  }
-};
-template <StructureKind k, class... T>
-struct StructureWith {
-  static constexpr bool owns = !(std::is_reference_v<T> || ...);
-  static constexpr StructureKind kind = k;
-  static constexpr auto parts() {
-    return std::type_identity<TypeList<std::remove_cvref_t<T>...>>{};
-  }
-};
-template <class T>
-  requires(!std::is_class_v<T>)
-struct StructureOf<T> : StructureWith<StructureKind::leaf> {};
-template <class T, class A>
-struct StructureOf<std::vector<T, A>>
-    : StructureWith<StructureKind::sequence, T> {};
-template <class T, std::size_t N>
-struct StructureOf<std::array<T, N>>
-    : StructureWith<StructureKind::sequence, T> {};
-template <class T, std::size_t N>
-struct StructureOf<T[N]> : StructureWith<StructureKind::sequence, T> {};
-template <class A, class B>
-struct StructureOf<std::pair<A, B>>
-    : StructureWith<StructureKind::tuple, A, B> {};
-template <class... T>
-struct StructureOf<std::tuple<T...>>
-    : StructureWith<StructureKind::tuple, T...> {};
-template <class T>
-struct StructureOf<std::optional<T>>
-    : StructureWith<StructureKind::optional, T> {};
-template <class T, class D>
-struct StructureOf<std::unique_ptr<T, D>>
-    : StructureWith<StructureKind::pointer, T> {};
-template <class T>
-struct StructureOf<std::shared_ptr<T>>
-    : StructureWith<StructureKind::pointer, T> {};
-
-template <class T>
-constexpr bool is_shared_ptr = false;
-template <class T>
-constexpr bool is_shared_ptr<std::shared_ptr<T>> = true;
-
-template <class T, class... Seen>
-constexpr bool holds_tensors_beside();
-
-template <class... Seen, class... T>
-constexpr bool any_holds(TypeList<T...>) {
-  return (holds_tensors_beside<T, Seen...>() || ...);
-}
-
-// Whether T is a leaf that tensors are hidden in.
-template <class T>
-struct Alternatives {
-  using type = TypeList<>;
-};
-template <template <class...> class V, class... T>
-struct Alternatives<V<T...>> {
-  using type = TypeList<std::remove_cvref_t<T>...>;
-};
-template <class T, class... Seen>
-constexpr bool hides_tensors() {
-  if constexpr (skip_in_structures<T>)
-    return false;
-  else if constexpr (requires(const T& x) { x.valueless_by_exception(); })
-    return any_holds<Seen...>(typename Alternatives<T>::type{});
-  else if constexpr (requires(const T& x, typename T::value_type) {
-                       x.begin();
-                       x.end();
-                     })
-    return any_holds<Seen...>(
-        TypeList<std::remove_cvref_t<typename T::value_type>>{});
-  else
-    return false;
-}
-
-// Whether there can be tensors in a T; Seen are the types around it, so that
-// the answer ends for types that contain themselves.
-template <class T, class... Seen>
-constexpr bool holds_tensors_beside() {
-  if constexpr ((std::is_same_v<T, Seen> || ...) || std::is_scalar_v<T>) {
-    return false;
-  } else if constexpr (std::is_unbounded_array_v<T>) {
-    static_assert(!holds_tensors_beside<std::remove_extent_t<T>, Seen...>(),
-                  "a pointer to an array of tensors doesn't know its size: use "
-                  "std::vector");
-    return false;
-  } else if constexpr (!requires { sizeof(T); }) {
-    return false;  // declared only: nothing inside can be named
-  } else if constexpr (StructureOf<T>::kind == StructureKind::tensor) {
-    return true;
-  } else if constexpr (StructureOf<T>::kind == StructureKind::leaf) {
-    static_assert(!hides_tensors<T, Seen..., T>(),
-                  "structures don't look into this container or variant of "
-                  "tensors: use std::vector, or list the members to look into "
-                  "with JACQUARD_FIELDS in the class around it");
-    return false;
-  } else {
-    return any_holds<Seen..., T>(
-        typename decltype(StructureOf<T>::parts())::type{});
-  }
-}
-template <class T>
-inline constexpr bool holds_tensors = holds_tensors_beside<T>();
-
-// Whether a copy of a T can be made, and changed without changing the T.
-// std::vector says that it can be copied whatever is inside.
-template <class T, class... Seen>
-constexpr bool copies();
-template <class... Seen, class... T>
-constexpr bool all_copy(TypeList<T...>) {
-  return (copies<T, Seen...>() && ...);
-}
-template <class T, class... Seen>
-constexpr bool copies() {
-  if constexpr ((std::is_same_v<T, Seen> || ...))
-    return true;
-  else if constexpr (!std::is_copy_constructible_v<
-                         std::remove_all_extents_t<T>> ||
-                     !StructureOf<T>::owns)
-    return false;
-  else if constexpr (is_shared_ptr<T> && !holds_tensors<T>)
-    return true;
-  else
-    return all_copy<Seen..., T>(
-        typename decltype(StructureOf<T>::parts())::type{});
-}
-
-[[noreturn]] inline void throw_differ(const Path& path,
-                                      const std::string& how) {
-  const std::string text = path.text();
-  throw ShapeError("zip_tensors: " +
-                   (text.empty() ? "structures" : "\"" + text + "\"") + how);
-}
+// ShapeError: "zip_tensors: "layers": of different sizes (2 and 3)".
+[[noreturn]] JACQUARD_API void throw_differ(const Path& path,
+                                            const std::string& how);
+// IndexError that lists the paths there are.
+[[noreturn]] JACQUARD_API void throw_no_such_path(
+    std::string_view operation, std::string_view path,
+    const std::vector<std::string>& there);
 
 template <class A, class... B>
 void check_sizes(const Path& path, const A& a, const B&... b) {
   [[maybe_unused]] auto check = [&](std::size_t size) {
     if (size != std::size(a))
-      throw_differ(path, " of different sizes (" +
-                             std::to_string(std::size(a)) + " and " +
-                             std::to_string(size) + ")");
+      throw_differ(path, "of different sizes (" + std::to_string(std::size(a)) +
+                             " and " + std::to_string(size) + ")");
   };
   (check(std::size(b)), ...);
 }
@@ -255,30 +55,51 @@ decltype(auto) pointee(P& owner) {
     return *owner;
 }
 
+template <class K>
+Path path_of_key(const Path& above, const K& key) {
+  if constexpr (std::is_convertible_v<const K&, std::string_view>)
+    return {&above, key};
+  else
+    return {&above, {}, static_cast<std::int64_t>(key)};
+}
+
 // Calls visit(path, a, b...) with the members of one of the kinds.
 template <class V, class A, class... B>
 void each_element(const Path& path, V& visit, A& a, B&... b) {
   check_sizes(path, a, b...);
-  for (std::size_t i = 0; i < std::size(a); ++i)
-    visit(Path{&path, {}, i}, a[i], b[i]...);
+  std::int64_t i = 0;
+  [&](auto... at) {
+    for (auto& element : a) {
+      visit(Path{&path, {}, i++}, element, *at...);
+      (++at, ...);
+    }
+  }(std::begin(b)...);
+}
+
+// The entries of a map in the order of their keys.
+template <class A>
+auto sorted_entries(A& a) {
+  std::vector<decltype(&*a.begin())> entries;
+  entries.reserve(a.size());
+  for (auto& entry : a) entries.push_back(&entry);
+  if constexpr (!requires { typename A::key_compare; })
+    std::sort(entries.begin(), entries.end(),
+              [](auto* x, auto* y) { return x->first < y->first; });
+  return entries;
 }
 
 template <class V, class A, class... B>
 void each_entry(const Path& path, V& visit, A& a, B&... b) {
   check_sizes(path, a, b...);
-  auto step_through = [&](auto... at) {
-    for (auto& entry : a) {
-      [[maybe_unused]] auto check = [&](std::string_view key) {
-        if (key != entry.first)
-          throw_differ(path, ": keys \"" + std::string(entry.first) +
-                                 "\" and \"" + std::string(key) + "\" differ");
-      };
-      (check(at->first), ...);
-      visit(Path{&path, entry.first}, entry.second, at->second...);
-      (++at, ...);
-    }
-  };
-  step_through(b.begin()...);
+  for (auto* entry : sorted_entries(a)) {
+    const Path at = path_of_key(path, entry->first);
+    [[maybe_unused]] auto in = [&](auto& other) -> auto& {
+      const auto found = other.find(entry->first);
+      if (found == other.end()) throw_differ(at, "is in one, not in another");
+      return found->second;
+    };
+    visit(at, entry->second, in(b)...);
+  }
 }
 
 template <class V, class A, class... B>
@@ -286,9 +107,11 @@ void each_field(const Path& path, V& visit, A& a, B&... b) {
   using T = std::remove_const_t<A>;
   constexpr std::size_t n = field_count<T>;
   static constexpr auto names = field_names<T>();
+  static constexpr auto trained = trainable_fields<T>();
   [&]<std::size_t... I>(std::index_sequence<I...>, auto ta, auto... tb) {
     auto one = [&]<std::size_t J>(std::integral_constant<std::size_t, J>) {
-      visit(Path{&path, names[J]}, std::get<J>(ta), std::get<J>(tb)...);
+      visit(Path{&path, names[J], 0, !trained[J]}, std::get<J>(ta),
+            std::get<J>(tb)...);
     };
     (one(std::integral_constant<std::size_t, I>{}), ...);
   }(Count<n>{}, fields_of(a), fields_of(b)...);
@@ -302,6 +125,18 @@ void each_in_tuple(const Path& path, V& visit, A& a, B&... b) {
     };
     (one(std::integral_constant<std::size_t, I>{}), ...);
   }(Count<std::tuple_size_v<std::remove_const_t<A>>>{});
+}
+
+template <class V, class A, class... B>
+void each_alternative(const Path& path, V& visit, A& a, B&... b) {
+  if (((b.index() != a.index()) || ...))
+    throw_differ(path, "holds different alternatives");
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    auto one = [&]<std::size_t J>(std::integral_constant<std::size_t, J>) {
+      if (a.index() == J) visit(path, std::get<J>(a), std::get<J>(b)...);
+    };
+    (one(std::integral_constant<std::size_t, I>{}), ...);
+  }(Count<std::variant_size_v<std::remove_const_t<A>>>{});
 }
 
 // Calls leaf(path, tensor of a, tensor of b...) for each tensor. All have one
@@ -321,6 +156,8 @@ void walk(const Path& path, F& leaf, A& a, B&... b) {
       each_entry(path, visit, a, b...);
     } else if constexpr (kind == StructureKind::tuple) {
       each_in_tuple(path, visit, a, b...);
+    } else if constexpr (kind == StructureKind::variant) {
+      each_alternative(path, visit, a, b...);
     } else if constexpr (kind == StructureKind::fields) {
       each_field(path, visit, a, b...);
     } else {
@@ -331,14 +168,14 @@ void walk(const Path& path, F& leaf, A& a, B&... b) {
                     "a pointer to a polymorphic class may point to a derived "
                     "one, whose members structures don't know");
       if (((static_cast<bool>(b) != static_cast<bool>(a)) || ...))
-        throw_differ(path, ": one has a value, another has none");
+        throw_differ(path, "has a value in one, none in another");
       if (!a) return;
       if constexpr (requires { leaf.owns_pointees; } && is_shared_ptr<T>) {
         static_assert(!std::is_const_v<A>,
                       "map_tensors: a std::shared_ptr in the structure is "
                       "const, so that no copy can hold another: make the "
                       "member non-const");
-        auto own = std::make_shared<Inside>(*a);
+        auto own = std::make_shared<Inside>(copy_of<Inside>(*a));
         walk(path, leaf, *own);
         a = std::move(own);
       } else {
@@ -348,31 +185,49 @@ void walk(const Path& path, F& leaf, A& a, B&... b) {
   }
 }
 
-// Replaces each tensor of a copy by f of it. What shared pointers hold is
-// copied as well before it is changed.
+// Replaces each tensor of a copy by f(path, tensor). What shared pointers hold
+// is copied as well before it is changed.
 template <class F>
 struct Replace {
   F& f;
   std::true_type owns_pointees = {};
 
   template <class T>
-  void operator()(const Path&, T& t) const {
+  void operator()(const Path& path, T& t) const {
     static_assert(!std::is_const_v<T>,
                   "map_tensors: a tensor in the structure is const, so that "
                   "no copy can hold another: make the member non-const");
-    static_cast<TrackedTensor&>(t) = f(std::as_const(t));
+    static_cast<TrackedTensor&>(t) = f(path, std::as_const(t));
   }
 };
 
-[[noreturn]] inline void throw_no_such_path(
-    std::string_view path, const std::vector<std::string>& there) {
-  std::string message =
-      "tensor_at: no tensor \"" + std::string(path) + "\"; there ";
-  message += there.empty() ? "are none" : "are ";
-  for (std::size_t i = 0; i < there.size(); ++i)
-    message += (i ? ", \"" : "\"") + there[i] + "\"";
-  throw IndexError(message);
+// A copy of x, which is at `root`, with each tensor replaced by f(path,
+// tensor).
+template <class T, class F>
+T replaced(const Path& root, const T& x, F&& f) {
+  T copy = copy_of(x);
+  Replace<std::remove_reference_t<F>> leaf{f};
+  walk(root, leaf, copy);
+  return copy;
 }
+
+// What flatten() and unflatten() do with the tensors.
+JACQUARD_API TrackedTensor join(const std::vector<TrackedTensor>& tensors,
+                                CallSite site);
+class JACQUARD_API Parts {
+ public:
+  Parts(TrackedTensor vector, CallSite site);
+  // The next elements, in the shape and dtype of `like`; itself unless it is a
+  // defined tensor of floats.
+  TrackedTensor next(const TrackedTensor& like);
+  // ShapeError unless all elements were taken, and there were no fewer.
+  void finish() const;
+
+ private:
+  TrackedTensor vector_;
+  std::int64_t taken_ = 0;
+  CallSite site_;
+};
 
 }  // namespace detail
 
@@ -380,28 +235,30 @@ struct Replace {
 template <class T, class F>
 void visit_tensors(T&& x, F&& f) {
   auto leaf = [&](const detail::Path& path, auto& t) { f(path.text(), t); };
-  detail::walk({}, leaf, x);
+  detail::walk({nullptr, "visit_tensors"}, leaf, x);
 }
 
-// A copy of x in which each tensor t is replaced by f(t), a TrackedTensor; f
-// is called once a tensor, in order. The other members keep their values.
-// Shared pointers to structures with tensors become pointers to new objects.
-// x need not be default-constructible, but must be copyable throughout.
+// A copy of x in which each tensor t is replaced by f(t), or f(path, t), a
+// TrackedTensor; f is called once a tensor, in order. The other members keep
+// their values. Pointers to structures with tensors become pointers to new
+// objects. x need not be default-constructible, but must be copyable, or made
+// of parts that are and of std::unique_ptr to such.
 template <class T, class F>
 T map_tensors(const T& x, F&& f) {
-  static_assert(detail::copies<T>(),
-                "map_tensors: the structure, or something inside, can't be "
-                "copied or is held by reference (instead of std::unique_ptr, "
-                "hold a value or a std::shared_ptr)");
-  T copy = x;
-  detail::Replace<std::remove_reference_t<F>> leaf{f};
-  detail::walk({}, leaf, copy);
-  return copy;
+  return detail::replaced(
+      {nullptr, "map_tensors"}, x,
+      [&](const detail::Path& path, const TrackedTensor& t) -> TrackedTensor {
+        if constexpr (std::is_invocable_v<F&, std::string,
+                                          const TrackedTensor&>)
+          return f(path.text(), t);
+        else
+          return f(t);
+      });
 }
 
 // Calls f(path, ta, tb...) for each tensor ta of a and its counterparts in
 // the other structures, which have the type of a; each may be const or not.
-// ShapeError naming the path where vectors, maps, optionals or pointers
+// ShapeError naming the path where containers, optionals, variants or pointers
 // differ in what they hold; f has been called for what precedes it.
 template <class F, class A, class... B>
 void zip_tensors(F&& f, A&& a, B&&... b) {
@@ -411,35 +268,33 @@ void zip_tensors(F&& f, A&& a, B&&... b) {
   auto leaf = [&](const detail::Path& path, auto&... t) {
     f(path.text(), t...);
   };
-  detail::walk({}, leaf, a, b...);
+  detail::walk({nullptr, "zip_tensors"}, leaf, a, b...);
 }
 
-// All tensors: handles, which share their values with x. (A bare tensor goes to
-// the operation of this name.)
+// All tensors: handles, which share their values with x.
 template <class T>
-  requires(!std::is_convertible_v<const T&, Operand>)
-std::vector<TrackedTensor> flatten(const T& x) {
+std::vector<TrackedTensor> tensors_of(const T& x) {
   std::vector<TrackedTensor> all;
   auto leaf = [&](const detail::Path&, const TrackedTensor& t) {
     all.push_back(t);
   };
-  detail::walk({}, leaf, x);
+  detail::walk({nullptr, "tensors_of"}, leaf, x);
   return all;
 }
 
-// The paths of all tensors, in the order of flatten().
+// The paths of all tensors, in the order of tensors_of().
 template <class T>
 std::vector<std::string> paths_of(const T& x) {
   std::vector<std::string> paths;
   auto leaf = [&](const detail::Path& path, const TrackedTensor&) {
     paths.push_back(path.text());
   };
-  detail::walk({}, leaf, x);
+  detail::walk({nullptr, "paths_of"}, leaf, x);
   return paths;
 }
 
-// The tensor at a path, const if x is. IndexError that lists the paths there
-// are. Takes time in the number of tensors.
+// The tensor at a path, const if x is; assign to it to set it. IndexError that
+// lists the paths there are. Takes time in the number of tensors.
 template <class T>
 auto& tensor_at(T& x, std::string_view path) {
   using Result = std::conditional_t<std::is_const_v<T>, const TrackedTensor,
@@ -451,8 +306,8 @@ auto& tensor_at(T& x, std::string_view path) {
         "tensor_at: a tensor inside is const: pass a const structure");
     if (!found && at.text() == path) found = &t;
   };
-  detail::walk({}, leaf, x);
-  if (!found) detail::throw_no_such_path(path, paths_of(x));
+  detail::walk({nullptr, "tensor_at"}, leaf, x);
+  if (!found) detail::throw_no_such_path("tensor_at", path, paths_of(x));
   return *found;
 }
 
@@ -463,8 +318,32 @@ std::int64_t count_parameters(const T& x) {
   auto leaf = [&](const detail::Path&, const TrackedTensor& t) {
     if (t.defined()) count += t.numel();
   };
-  detail::walk({}, leaf, x);
+  detail::walk({nullptr, "count_parameters"}, leaf, x);
   return count;
+}
+
+// The elements of all defined floating tensors, one after the other as
+// tensors_of() has them, in one vector of their common dtype: differentiable,
+// so that hessians and solvers see a structure as one vector. A tensor that
+// occurs twice has elements at each place. GraphError if there is none. (A bare
+// tensor goes to the operation of this name.)
+template <class T>
+  requires(!std::is_convertible_v<const T&, Operand>)
+TrackedTensor flatten(const T& x, CallSite site = CallSite::current()) {
+  return detail::join(tensors_of(x), site);
+}
+
+// A structure like x whose floating tensors are cut from a vector as flatten()
+// made it, in their shape and dtype: differentiable. Everything else is x's.
+// ShapeError unless the vector has as many elements as flatten(x).
+template <class T>
+T unflatten(const T& x, const TrackedTensor& vector,
+            CallSite site = CallSite::current()) {
+  detail::Parts parts(vector, site);
+  T copy =
+      map_tensors(x, [&](const TrackedTensor& t) { return parts.next(t); });
+  parts.finish();
+  return copy;
 }
 
 }  // namespace jacquard

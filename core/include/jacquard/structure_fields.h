@@ -9,6 +9,9 @@
 //   JACQUARD_FIELDS(weight, bias)
 // An empty list says that nothing inside is of interest. A derived class
 // repeats the line; it may name members that it inherits.
+//
+// A second line says which of the members are trained (all, without it):
+//   JACQUARD_TRAINABLE(weight)
 #pragma once
 
 #include <array>
@@ -18,6 +21,16 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+
+// JACQUARD_TRAINABLE(weight), in a class with or without JACQUARD_FIELDS, says
+// that only these members are parameters of gradient() and its like: tensors in
+// the others (running means, masks) are passed to the function as they are and
+// have an undefined gradient.
+#define JACQUARD_TRAINABLE(...)                                     \
+  friend struct ::jacquard::detail::FieldAccess;                    \
+  static constexpr ::std::string_view jacquard_trainable_fields() { \
+    return #__VA_ARGS__;                                            \
+  }
 
 #define JACQUARD_FIELDS(...)                                       \
   friend struct ::jacquard::detail::FieldAccess;                   \
@@ -61,6 +74,13 @@ struct FieldAccess {
   template <class T>
   static constexpr std::string_view names() {
     return T::jacquard_field_names();
+  }
+  template <class T>
+  static constexpr bool has_trainable =
+      requires { T::jacquard_trainable_fields(); };
+  template <class T>
+  static constexpr std::string_view trainable() {
+    return T::jacquard_trainable_fields();
   }
 };
 
@@ -192,6 +212,16 @@ constexpr std::size_t count_fields() {
   }
 }
 
+// Whether T is an aggregate that one initialiser for each of its members makes:
+// no bases, no arrays.
+template <class T>
+constexpr bool is_plain_aggregate() {
+  if constexpr (!std::is_aggregate_v<T> || FieldAccess::opted_in<T>())
+    return false;
+  else
+    return count_fields<T>() == count_initialisers<T>();
+}
+
 // Whether fields_of and field_names work: T has JACQUARD_FIELDS or is an
 // aggregate class.
 template <class T>
@@ -320,6 +350,43 @@ constexpr std::array<std::string_view, field_count<T>> field_names() {
     return split_names<field_count<T>>(FieldAccess::names<T>());
   else
     return aggregate_names<T>(Count<field_count<T>>{});
+}
+
+constexpr std::size_t count_names(std::string_view list) {
+  std::size_t n = list.empty() ? 0 : 1;
+  for (char c : list) n += c == ',';
+  return n;
+}
+
+// The names of T's JACQUARD_TRAINABLE; those of all members without it.
+template <class T>
+constexpr auto trainable_names() {
+  if constexpr (FieldAccess::has_trainable<T>) {
+    constexpr std::string_view list = FieldAccess::trainable<T>();
+    return split_names<count_names(list)>(list);
+  } else {
+    return field_names<T>();
+  }
+}
+
+// Whether each of field_names is trained.
+template <class T>
+  requires has_fields<T>
+constexpr std::array<bool, field_count<T>> trainable_fields() {
+  constexpr auto names = field_names<T>();
+  constexpr auto listed = trainable_names<T>();
+  std::array<bool, field_count<T>> trained{};
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    for (std::string_view name : listed)
+      if (names[i] == name) {
+        trained[i] = true;
+        ++found;
+      }
+  if (found < listed.size())
+    throw "JACQUARD_TRAINABLE names what is no member, or not one of "
+          "JACQUARD_FIELDS";
+  return trained;
 }
 
 }  // namespace detail

@@ -111,7 +111,7 @@ TEST(Walks, ATransformInsideARecordedWalkIsRecorded) {
     });
     return h * v;  // the cotangent of h is v, so the hook makes 3v² of it
   };
-  TrackedTensor g = withgradient_options({.create_graph = true}, f, x).second;
+  TrackedTensor g = gradient({.create_graph = true}, f, x);
   EXPECT_EQ(g.to_host<double>(), (Doubles{6 * 8 + 4}));
   // g = 3v²·2v + h; the hook makes 3 of the 1 that reaches h.
   backward(g);
@@ -340,8 +340,7 @@ TEST(Recorded, AGradientHasTheSameValueRecordedOrNot) {
   for (const Case& c : cases()) {
     SCOPED_TRACE(c.name);
     const Tensors plain = gradient(c.f, c.inputs);
-    const Tensors recorded =
-        withgradient_options({.create_graph = true}, c.f, c.inputs).second;
+    const Tensors recorded = gradient({.create_graph = true}, c.f, c.inputs);
     ASSERT_EQ(plain.size(), recorded.size());
     for (std::size_t i = 0; i < plain.size(); ++i) {
       EXPECT_EQ(plain[i].shape(), c.inputs[i].shape());
@@ -364,11 +363,9 @@ TEST(Recorded, AGradientIsTheNumericOneInFirstAndSecondOrder) {
 TEST(Recorded, AGradientThatNothingVariesOverIsExpanded) {
   for (bool recorded : {false, true}) {
     SCOPED_TRACE(recorded);
-    TrackedTensor g = withgradient_options(
-                          {.create_graph = recorded},
-                          [](const TrackedTensor& x) { return sum(x * 3.0); },
-                          numbers({4, 3}))
-                          .second;
+    TrackedTensor g = gradient(
+        {.create_graph = recorded},
+        [](const TrackedTensor& x) { return sum(x * 3.0); }, numbers({4, 3}));
     EXPECT_EQ(g.shape(), (Shape{4, 3}));
     EXPECT_EQ(g.to_host<double>(), Doubles(12, 3));
   }

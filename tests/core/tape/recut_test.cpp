@@ -248,10 +248,9 @@ TEST(Recut, AnInnerGradientPassesThroughTheValue) {
     TrackedTensor x = param(f64({3}));
     TrackedTensor h = x * x;
     TrackedTensor y = materialize(h * 2.0);
-    TrackedTensor slope = withgradient_options(
-                              {.create_graph = true},
-                              [](const TrackedTensor& t) { return t * t; }, h)
-                              .second;
+    TrackedTensor slope = gradient(
+        {.create_graph = true}, [](const TrackedTensor& t) { return t * t; },
+        h);
     h.retain_grad();
     backward(y + slope);
     return Numbers{grad_of(h), grad_of(x)};
@@ -264,11 +263,9 @@ TEST(Recut, ARecordedReverseLeadsToTheValuesInside) {
   const Numbers g = either_way([] {
     TrackedTensor v = param(f64({3})), x = param(f64({5}));
     TrackedTensor w = v * 2.0;
-    TrackedTensor slope =
-        withgradient_options(
-            {.create_graph = true},
-            [&](const TrackedTensor& t) { return t * t * w; }, x)
-            .second;
+    TrackedTensor slope = gradient(
+        {.create_graph = true},
+        [&](const TrackedTensor& t) { return t * t * w; }, x);
     w.retain_grad();
     backward(slope);
     return Numbers{grad_of(w), grad_of(v), grad_of(x)};

@@ -267,7 +267,7 @@ TEST(Gradient, OfACapturedCopyIsAnError) {
 
 TEST(Gradient, UnusedArgumentsCanBeAllowed) {
   TrackedTensor x = param(f64({2}));
-  auto [value, g] = withgradient_options(
+  auto [value, g] = withgradient(
       {.allow_unused = true}, [&](const TrackedTensor&) { return x * x; },
       f64({1, 2}));
   EXPECT_EQ(value.item<double>(), 4);
@@ -294,7 +294,7 @@ TEST(Gradient, LevelsAreNotConfused) {
 
 TEST(Gradient, OfAGradientInABackward) {
   TrackedTensor x = param(f64({2}));
-  auto [value, g] = withgradient_options(
+  auto [value, g] = withgradient(
       {.create_graph = true}, [](const TrackedTensor& v) { return v * v * v; },
       x);
   EXPECT_EQ(value.item<double>(), 8);
