@@ -115,7 +115,7 @@ std::string Expressions::name(Ref r) const {
     case Op::constant:
       return literal(work_.program->code().constants[in.imm], in.dtype);
     case Op::slot:
-      return text(slot_function(in.dtype), "(a.s", in.imm, ')');
+      return text(slot_function(in.dtype), '(', work_.slot_name(in.imm), ')');
     case Op::row_length:
       return row_length(in.dtype);
     case Op::row_index:

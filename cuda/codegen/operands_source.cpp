@@ -54,8 +54,13 @@ class Operands {
     add(s_, "struct Fixed {\n");
     for (const int i : leaves_)
       if (is_fixed(i)) add(s_, "  ", value_type(leaf(i).dtype), " l", i, ";\n");
+    const std::size_t slots = w_.slots_in_memory ? w_.slots.size() : 0;
+    for (std::size_t i = 0; i < slots; ++i)
+      add(s_, "  unsigned long long s", i, ";\n");
     add(s_, "};\nJACQUARD_FN Fixed load_fixed(const Args& a) {\n  Fixed f{};\n",
         "  if (a.n <= 0) return f;\n");
+    for (std::size_t i = 0; i < slots; ++i)
+      add(s_, "  f.s", i, " = *a.s", i, ";\n");
     for (const int i : leaves_) {
       if (!is_fixed(i)) continue;
       if (leaf(i).op == Op::load) {
@@ -200,7 +205,10 @@ class Operands {
   }
 
   void fill_random() {
-    add(s_, "JACQUARD_FN void fill_random(const Args& a, Values& v) {\n");
+    add(s_,
+        "JACQUARD_FN void fill_random(const Args& a, const Fixed& f, Values& "
+        "v) ",
+        "{\n");
     for (const int i : leaves_)
       if (!is_fixed(i) && generates(leaf(i).op))
         add(s_, "  ", random_call(w_, i, text("v.p", i), text("v.l", i)));
@@ -291,8 +299,8 @@ std::string random_call(const Work& work, int leaf, const std::string& at,
   if (l.op == Op::normal && l.dtype == DType::bfloat16)
     finish = "RoundBFloat16";
   return text("random_fill<", l.op == Op::uniform ? "Uniform" : "Normal", ", ",
-              finish, ">(a.s", l.seed_slot, ", a.s", l.offset_slot, ", ", at,
-              ", ", to, ");\n");
+              finish, ">(", work.slot_name(l.seed_slot), ", ",
+              work.slot_name(l.offset_slot), ", ", at, ", ", to, ");\n");
 }
 
 std::string operands_source(const Work& work) {

@@ -7,6 +7,7 @@
 #include "cuda/codegen/source.h"
 #include "cuda/codegen/split.h"
 #include "cuda/codegen/workspace.h"
+#include "cuda/runtime/capture.h"
 
 namespace jacquard::cuda_backend {
 namespace {
@@ -74,9 +75,13 @@ void launch_group(const Group& g, Stream stream) {
   table[1] = static_cast<std::uint64_t>(g.count);
   const std::size_t bytes = g.words.size() * sizeof(std::uint64_t);
   const bool fits = g.count <= here;
-  const Scratch there(fits ? 0 : bytes, stream);
+  Capture* const capture = Capture::current();
+  const Scratch there(fits || capture ? 0 : bytes, stream);
   if (fits) {
     std::memcpy(table.data() + 2, g.words.data(), bytes);
+  } else if (capture) {
+    table[0] =
+        reinterpret_cast<std::uintptr_t>(capture->keep(g.words.data(), bytes));
   } else {
     upload(there.data(), g.words.data(), bytes, stream);
     table[0] = reinterpret_cast<std::uintptr_t>(there.data());

@@ -134,7 +134,7 @@ void add_evaluate(std::string& to, const Work& w, const Expressions& code) {
     add(stores, "    v.o", j, "[k] = ", stored, ";\n");
   }
   add(to, "JACQUARD_FN void evaluate(const Args& a, const Fixed& f, Values& v)",
-      " {\n  fill_random(a, v);\n#pragma unroll\n",
+      " {\n  fill_random(a, f, v);\n#pragma unroll\n",
       "  for (int k = 0; k < kWidth; ++k) {\n");
   code.add_statements(to, marks);
   add(to, stores, "  }\n}\n");

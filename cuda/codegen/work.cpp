@@ -4,6 +4,8 @@
 #include <bit>
 
 #include "cuda/codegen/names.h"
+#include "cuda/codegen/text.h"
+#include "cuda/runtime/capture.h"
 
 namespace jacquard::cuda_backend {
 namespace {
@@ -59,6 +61,7 @@ void Work::begin(const backend::ProgramLaunch& launch, const ProgramFacts& f,
   facts = &f;
   leaves = launch.leaves;
   slots = launch.slots;
+  slots_in_memory = !slots.empty() && Capture::current();
   shape = launch.space;
   skeleton = s;
   outputs.assign(launch.outputs.begin(), launch.outputs.end());
@@ -76,6 +79,10 @@ void Work::begin(const backend::ProgramLaunch& launch, const ProgramFacts& f,
 DType Work::value_dtype(int output) const {
   const Ref r = program->outputs()[static_cast<std::size_t>(output)].value;
   return program->instrs()[r].dtype;
+}
+
+std::string Work::slot_name(int slot) const {
+  return text(slots_in_memory ? "f.s" : "a.s", slot);
 }
 
 void Work::find_needed() {
@@ -133,7 +140,8 @@ void Work::append_key(std::string& key) const {
   key += static_cast<char>(block / 32);
   key += static_cast<char>(
       static_cast<int>(small) | static_cast<int>(block_row) << 1 |
-      static_cast<int>(cached) << 2 | static_cast<int>(grouped) << 3);
+      static_cast<int>(cached) << 2 | static_cast<int>(grouped) << 3 |
+      static_cast<int>(slots_in_memory) << 4);
   key += static_cast<char>(steps);
   for (std::size_t j = 0; j < outputs.size(); ++j)
     key += static_cast<char>(static_cast<int>(modes[j]) << 4 |
@@ -196,9 +204,14 @@ void Work::add_operands(Arguments& to) const {
       if (a.varies >> d & 1)
         to.add_index(space.stride(leaf_operand[i], d), 'l', i, 's', d);
   }
-  for (std::size_t i = 0; i < slots.size(); ++i)
-    to.add(slot_word(slots[i], program->code().slots[i]), "unsigned long long",
-           's', i);
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const DType dtype = program->code().slots[i];
+    if (slots_in_memory)
+      to.add_pointer(Capture::current()->slot(slots[i], dtype),
+                     "const unsigned long long*", 's', i);
+    else
+      to.add(slot_word(slots[i], dtype), "unsigned long long", 's', i);
+  }
   add_outputs(to);
   elements.add_extents(to, "e");
   points.add_extents(to, "q");

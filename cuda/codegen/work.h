@@ -63,8 +63,11 @@ struct Work {
   int block = 256;         // threads
   bool block_row = false;  // row: a row is taken by a whole block
   bool cached = true;      // row: a row's elements stay in registers
-  bool grouped = false;    // row: elements are read by whole accesses
-  int steps = 1;           // row: of a cached row
+  // Slots are pointers to their words: what a graph of launches runs takes no
+  // host scalar.
+  bool slots_in_memory = false;
+  bool grouped = false;  // row: elements are read by whole accesses
+  int steps = 1;         // row: of a cached row
   // row: leaves that are the same in all rows and kept in shared memory; empty:
   // none
   std::vector<bool> staged;
@@ -104,6 +107,8 @@ struct Work {
   }
   bool is_needed(Ref r) const { return needed.empty() || needed[r]; }
   DType value_dtype(int output) const;
+  // The word of a slot in the source, an argument or what the thread has read.
+  std::string slot_name(int slot) const;
 
   // Everything that the source depends on but the program.
   void append_key(std::string& key) const;

@@ -5,6 +5,7 @@
 #include <array>
 #include <mutex>
 
+#include "cuda/runtime/capture.h"
 #include "jacquard/error.h"
 
 namespace jacquard::cuda_backend {
@@ -69,7 +70,9 @@ cublasLtHandle_t cublaslt_handle(int device) {
   static std::array<cublasLtHandle_t, 128> handles{};
   const std::lock_guard lock(mutex);
   cublasLtHandle_t& handle = handles[static_cast<std::size_t>(device)];
-  if (!handle) check_cublaslt(cublaslt().Create(&handle), "cublasLtCreate");
+  if (handle) return handle;
+  const OutsideCapture outside;
+  check_cublaslt(cublaslt().Create(&handle), "cublasLtCreate");
   return handle;
 }
 

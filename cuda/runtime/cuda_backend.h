@@ -43,6 +43,10 @@ class CudaBackend final : public backend::Backend {
   void scatter_add(const backend::IndexLaunch& launch, Stream stream) override;
   void scatter(const backend::IndexLaunch& launch, Stream stream) override;
 
+  std::unique_ptr<backend::LaunchGraph> make_graph(
+      const std::function<void()>& enqueue, std::size_t scalars,
+      Stream stream) override;
+
  private:
   CudaBackend() = default;
 };

@@ -2,9 +2,11 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
+#include "cuda/runtime/capture.h"
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/error.h"
 #include "jacquard/error.h"
@@ -22,6 +24,25 @@ void store(unsigned long long* word, unsigned long long value) {
 
 }  // namespace
 
+// The page is not given back to CUDA, which would wait for the device.
+struct IndexLog::Idle {
+  std::mutex mutex;
+  std::vector<Record*> records;
+  std::size_t made = 0;
+  static Idle& instance() {
+    static auto* const idle = new Idle;
+    return *idle;
+  }
+};
+
+IndexLog::~IndexLog() {
+  Record* record = record_.load(std::memory_order_relaxed);
+  if (!record) return;
+  Idle& idle = Idle::instance();
+  const std::lock_guard lock(idle.mutex);
+  idle.records.push_back(record);
+}
+
 IndexCheck IndexLog::add(const char* op, std::int64_t extent, Stream stream) {
   Record* record = record_.load(std::memory_order_acquire);
   if (!record) record = &make(stream);
@@ -38,7 +59,21 @@ IndexCheck IndexLog::add(const char* op, std::int64_t extent, Stream stream) {
 IndexLog::Record& IndexLog::make(Stream stream) {
   const std::lock_guard lock(mutex_);
   if (Record* made = record_.load(std::memory_order_acquire)) return *made;
+  Idle& idle = Idle::instance();
+  {
+    const std::lock_guard idle_lock(idle.mutex);
+    if (!idle.records.empty()) {
+      Record* record = idle.records.back();
+      idle.records.pop_back();
+      store(record->words, 0);
+      record_.store(record, std::memory_order_release);
+      return *record;
+    }
+    // So that giving it back needs no memory.
+    idle.records.reserve(++idle.made);
+  }
   const DeviceGuard guard(stream.device().index);
+  const OutsideCapture outside;
   auto record = std::make_unique<Record>();
   void* words = nullptr;
   check(cudaHostAlloc(&words, 2 * sizeof(unsigned long long),
@@ -51,7 +86,33 @@ IndexLog::Record& IndexLog::make(Stream stream) {
   return *record.release();
 }
 
+void IndexLog::watch(const std::shared_ptr<IndexLog>& other) {
+  if (!other->record_.load(std::memory_order_acquire)) return;
+  const std::lock_guard lock(mutex_);
+  if (std::find(watched_.begin(), watched_.end(), other) != watched_.end())
+    return;
+  watched_.push_back(other);
+  watches_.store(true, std::memory_order_release);
+}
+
 void IndexLog::report() {
+  report_own();
+  if (!watches_.load(std::memory_order_acquire)) [[likely]]
+    return;
+  std::vector<std::shared_ptr<IndexLog>> watched;
+  {
+    const std::lock_guard lock(mutex_);
+    // Those that nobody else has are looked at for the last time.
+    watched = watched_;
+    std::erase_if(watched_, [](const auto& log) {
+      return log.use_count() == 2;  // in both lists
+    });
+    watches_.store(!watched_.empty(), std::memory_order_release);
+  }
+  for (const auto& log : watched) log->report_own();
+}
+
+void IndexLog::report_own() {
   Record* record = record_.load(std::memory_order_acquire);
   if (!record || load(record->words) == 0) return;
   const std::uint64_t id = load(record->words);

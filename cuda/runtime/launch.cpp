@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cuda/runtime/capture.h"
 #include "cuda/runtime/error.h"
 #include "cuda/runtime/profiler_range.h"
 #include "cuda/runtime/stream.h"
@@ -75,11 +76,14 @@ void launch(const Kernel& kernel, const Geometry& geometry, void** arguments,
   });
   if (status != cudaSuccess) [[unlikely]]
     fail_on(device, status, "cudaLaunchKernel", text_of(kernel, g));
-  if (is_blocking()) [[unlikely]] {
-    status = cudaStreamSynchronize(handle(stream));
-    if (status != cudaSuccess)
-      fail(status, "cudaStreamSynchronize", text_of(kernel, g).c_str());
-  }
+  if (is_blocking()) [[unlikely]]
+    wait_if_blocking(text_of(kernel, g), stream);
+}
+
+void wait_if_blocking(const std::string& call, Stream stream) {
+  if (!is_blocking() || Capture::current()) return;
+  check(cudaStreamSynchronize(handle(stream)), "cudaStreamSynchronize",
+        call.c_str());
 }
 
 void allow_shared(const Kernel& kernel, std::size_t bytes) {
@@ -95,6 +99,7 @@ void allow_shared(const Kernel& kernel, std::size_t bytes) {
 Kernel load_kernel(const void* image, const std::string& name) {
   const std::string op = "kernel " + name;
   const int device = current_device();
+  const OutsideCapture outside;
   cudaLibrary_t library = nullptr;
   cudaError_t status = with_memory(device, [&] {
     return cudaLibraryLoadData(&library, image, nullptr, nullptr, 0, nullptr,

@@ -40,6 +40,10 @@ void launch(const Kernel& kernel, const Geometry& geometry, Stream stream,
   launch(kernel, geometry, pointers, stream);
 }
 
+// $JACQUARD_LAUNCH_BLOCKING=1 and the thread captures nothing: waits for what
+// `call` enqueued. CudaError that names it.
+void wait_if_blocking(const std::string& call, Stream stream);
+
 // Lets a kernel have this much dynamic shared memory on the current device.
 void allow_shared(const Kernel& kernel, std::size_t bytes);
 

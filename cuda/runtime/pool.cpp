@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "cuda/runtime/capture.h"
 #include "cuda/runtime/checker_marks.h"
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/error.h"
@@ -95,6 +96,8 @@ void DevicePool::reset_peak() {
 Block* DevicePool::find(std::size_t bytes, StreamMemory& memory) {
   const bool small = bytes <= kSmall;
   if (Block* block = memory.of(small).find(bytes)) return block;
+  if (memory.lent_by)
+    if (Block* block = memory.lent_by->of(small).find(bytes)) return block;
   return shared_.of(small).find(bytes);
 }
 
@@ -103,9 +106,10 @@ Block* DevicePool::find(std::size_t bytes, StreamMemory& memory) {
 // the unused segments are given back for one that fits.
 Block* DevicePool::grow(std::size_t bytes, StreamMemory& memory) {
   const DeviceGuard guard(device_);
+  const OutsideCapture outside;
   if (Block* block = new_segment(bytes, memory)) return block;
   if (Block* block = find_elsewhere(bytes, memory)) return block;
-  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize", "allocate");
+  captures_.wait_for_device(streams(), "allocate");
   share_all();
   if (Block* block = find(bytes, memory)) return block;
   trim();
@@ -114,9 +118,11 @@ Block* DevicePool::grow(std::size_t bytes, StreamMemory& memory) {
 
 Block* DevicePool::find_elsewhere(std::size_t bytes,
                                   const StreamMemory& memory) {
+  const StreamMemory& waits = memory.lent_by ? *memory.lent_by : memory;
   for (StreamMemory* other : streams_) {
+    if (other->lent_by) continue;
     if (Block* block = other->of(bytes <= kSmall).find(bytes)) {
-      order(memory.stream, other->stream);
+      order(waits.stream, other->stream);
       return block;
     }
   }
@@ -203,16 +209,39 @@ Block* DevicePool::merge(Block* left, Block* right) {
   return left;
 }
 
-// Nothing on the device uses free memory now: it belongs to no stream.
-void DevicePool::share_all() {
-  for (StreamMemory* memory : streams_) {
-    for (FreeBlocks* blocks : {&memory->small, &memory->large}) {
-      while (Block* block = blocks->any()) {
-        blocks->remove(block);
-        put_back(block, shared_);
-      }
+// Those that capture nothing.
+std::vector<Stream> DevicePool::streams() const {
+  std::vector<Stream> all;
+  for (const StreamMemory* memory : streams_)
+    if (!memory->lent_by) all.push_back(memory->stream);
+  return all;
+}
+
+void DevicePool::lend(StreamMemory& memory, StreamMemory& by) {
+  const std::lock_guard lock(mutex_);
+  memory.lent_by = &by;
+}
+
+void DevicePool::take_back(StreamMemory& memory, StreamMemory& to) noexcept {
+  const std::lock_guard lock(mutex_);
+  memory.lent_by = nullptr;
+  move_free_blocks(memory, to);
+}
+
+void DevicePool::move_free_blocks(StreamMemory& from, StreamMemory& to) {
+  for (FreeBlocks* blocks : {&from.small, &from.large}) {
+    while (Block* block = blocks->any()) {
+      blocks->remove(block);
+      put_back(block, to);
     }
   }
+}
+
+// Nothing on the device uses free memory now: it belongs to no stream. What a
+// graph has is used again when it runs.
+void DevicePool::share_all() {
+  for (StreamMemory* memory : streams_)
+    if (!memory->lent_by) move_free_blocks(*memory, shared_);
 }
 
 void DevicePool::trim() {
@@ -230,10 +259,20 @@ void DevicePool::trim() {
   }
 }
 
+void DevicePool::wait(const char* op) {
+  std::vector<Stream> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all = streams();
+  }
+  captures_.wait_for_device(all, op);
+}
+
 void DevicePool::release() {
   const std::lock_guard lock(mutex_);
   const DeviceGuard guard(device_);
-  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize", "release");
+  const OutsideCapture outside;
+  captures_.wait_for_device(streams(), "release");
   share_all();
   trim();
 }

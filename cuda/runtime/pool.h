@@ -17,6 +17,7 @@
 
 #include "core/backend/backend.h"
 #include "cuda/runtime/free_blocks.h"
+#include "cuda/runtime/open_captures.h"
 #include "jacquard/device.h"
 
 namespace jacquard::cuda_backend {
@@ -26,6 +27,8 @@ namespace jacquard::cuda_backend {
 struct StreamMemory {
   Stream stream;
   FreeBlocks small, large;
+  // While a graph has it: that of the stream before which the graph never runs.
+  StreamMemory* lent_by = nullptr;
 
   FreeBlocks& of(bool small_segment) { return small_segment ? small : large; }
 };
@@ -42,6 +45,15 @@ class DevicePool {
   void* take(std::size_t bytes, StreamMemory& memory, bool counted = true);
   // `bytes` as requested.
   void give(void* data, std::size_t bytes, StreamMemory& memory) noexcept;
+
+  // Nobody but `memory`'s own stream takes from it, and it takes from `by`,
+  // until it is taken back: then what is free is free on the stream of `to`.
+  void lend(StreamMemory& memory, StreamMemory& by);
+  void take_back(StreamMemory& memory, StreamMemory& to) noexcept;
+
+  // Waits for all work of the device, which is current.
+  void wait(const char* op);
+  OpenCaptures& captures() { return captures_; }
 
   // Waits for the device, then gives it back all segments that nobody uses.
   void release();
@@ -62,11 +74,14 @@ class DevicePool {
   void hand_out(Block* block, std::size_t bytes);
   void put_back(Block* block, StreamMemory& memory);
   Block* merge(Block* left, Block* right);
+  std::vector<Stream> streams() const;
+  void move_free_blocks(StreamMemory& from, StreamMemory& to);
   void share_all();
   void trim();
   [[noreturn]] void refuse_locked(const std::string& what) const;
 
   const int device_;
+  OpenCaptures captures_;
   std::size_t limit_ = 0;  // 0: none
 
   mutable std::mutex mutex_;

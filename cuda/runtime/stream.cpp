@@ -1,5 +1,6 @@
 #include "cuda/runtime/stream.h"
 
+#include "cuda/runtime/capture.h"
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/error.h"
 #include "cuda/runtime/stream_state.h"
@@ -69,11 +70,13 @@ void synchronize(Stream stream) {
 void synchronize_device(int device) {
   DeviceState& state = device_state(device);
   const DeviceGuard guard(device);
-  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize", "synchronize");
+  state.pool.wait("synchronize");
   for (StreamState* stream : state.streams()) stream->index_log.report();
 }
 
 IndexCheck index_check(const char* op, std::int64_t extent, Stream stream) {
+  if (Capture* capture = Capture::current()) [[unlikely]]
+    return capture->index_log().add(op, extent, stream);
   return stream_state(stream).index_log.add(op, extent, stream);
 }
 

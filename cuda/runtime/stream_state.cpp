@@ -32,15 +32,15 @@ StreamState& DeviceState::of(Stream stream) {
   return add(stream);
 }
 
-StreamState& DeviceState::take_stream() {
+StreamState& DeviceState::take_from(List& idle) {
   const std::lock_guard lock(mutex_);
-  if (!idle_.empty()) {
-    StreamState& state = *idle_.back();
-    idle_.pop_back();
+  if (!idle.empty()) {
+    StreamState& state = *idle.back();
+    idle.pop_back();
     return state;
   }
   // So that giving it back needs no memory.
-  idle_.reserve(streams_.size() + 1);
+  idle.reserve(streams_.size() + 1);
   const DeviceGuard guard(index);
   cudaStream_t made = nullptr;
   check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking),
@@ -48,9 +48,20 @@ StreamState& DeviceState::take_stream() {
   return add(Stream::wrap(jacquard::cuda(index), made));
 }
 
-void DeviceState::give_stream(StreamState& state) noexcept {
+void DeviceState::give_to(List& idle, StreamState& state) noexcept {
   const std::lock_guard lock(mutex_);
-  idle_.push_back(&state);
+  idle.push_back(&state);
+}
+
+StreamState& DeviceState::take_stream() { return take_from(idle_); }
+void DeviceState::give_stream(StreamState& state) noexcept {
+  give_to(idle_, state);
+}
+StreamState& DeviceState::take_graph_stream() {
+  return take_from(idle_graph_streams_);
+}
+void DeviceState::give_graph_stream(StreamState& state) noexcept {
+  give_to(idle_graph_streams_, state);
 }
 
 std::vector<StreamState*> DeviceState::streams() {

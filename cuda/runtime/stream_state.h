@@ -38,6 +38,9 @@ struct DeviceState {
   // A stream of our own that nobody has.
   StreamState& take_stream();
   void give_stream(StreamState& state) noexcept;
+  // The same for streams on which nothing but graphs is captured.
+  StreamState& take_graph_stream();
+  void give_graph_stream(StreamState& state) noexcept;
   std::vector<StreamState*> streams();
 
   const int index;
@@ -45,11 +48,15 @@ struct DeviceState {
   EventPool events;
 
  private:
+  using List = std::vector<StreamState*>;
+
   StreamState& add(Stream stream);
+  StreamState& take_from(List& idle);
+  void give_to(List& idle, StreamState& state) noexcept;
 
   std::mutex mutex_;
   std::unordered_map<void*, std::unique_ptr<StreamState>> streams_;
-  std::vector<StreamState*> idle_;
+  List idle_, idle_graph_streams_;
 };
 
 // DeviceError if there is no such device.

@@ -20,7 +20,7 @@ JACQUARD_FN void load_step(const Args& a, const Fixed& f, const Spot& p,
     load_whole(a, f, i, v);
   else
     v = Values();
-  fill_random(a, v);
+  fill_random(a, f, v);
 }
 JACQUARD_FN void store_step(const Args& a, const Spot& p, Index column,
                             int count, const Values& v) {

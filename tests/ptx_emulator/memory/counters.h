@@ -85,6 +85,7 @@ struct LaunchRecord {
   std::array<std::uint32_t, 3> block{};
   std::uint32_t shared_bytes = 0;  // static and dynamic, of a block
   std::uint64_t stream = 0;        // a number that the runtime gives
+  std::uint64_t parameters = 0;    // a hash of their bytes
   LaunchCounters counters;
 };
 

@@ -155,6 +155,7 @@ int ptx_emulator_get_launch(size_t index, ptx_emulator_launch* launch) {
   launch->shared_bytes_moved = counters.shared.bytes;
   launch->shared_wavefronts = counters.shared.wavefronts;
   launch->shared_conflicts = counters.shared.conflicts;
+  launch->parameters = record.parameters;
   return 0;
 }
 

@@ -39,6 +39,9 @@ typedef struct ptx_emulator_launch {
   unsigned long long store_bytes_by_width[6];
   unsigned long long shared_requests, shared_bytes_moved, shared_wavefronts,
       shared_conflicts;
+  /* A hash of the kernel's parameters, 0 for a library call: equal for two
+   * launches that were given the same bytes. */
+  unsigned long long parameters;
 } ptx_emulator_launch;
 
 /* Launches that have run since the start or the last reset, library calls

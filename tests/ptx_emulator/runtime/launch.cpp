@@ -65,6 +65,14 @@ Launch make_launch(const Kernel& kernel, dim3 grid, dim3 block,
   return launch;
 }
 
+// FNV-1a.
+std::uint64_t hash_of(const std::vector<std::byte>& bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const std::byte b : bytes)
+    hash = (hash ^ static_cast<std::uint64_t>(b)) * 0x100000001b3;
+  return hash;
+}
+
 void run_and_record(const Launch& launch, std::uint32_t static_shared,
                     std::uint64_t stream) {
   LaunchRecord record;
@@ -73,6 +81,7 @@ void run_and_record(const Launch& launch, std::uint32_t static_shared,
   std::copy_n(launch.block, 3, record.block.begin());
   record.shared_bytes = static_shared + launch.dynamic_shared;
   record.stream = stream;
+  record.parameters = hash_of(launch.parameters);
   record.counters = run(launch);
   double instructions = 0;
   for (const std::uint64_t count : record.counters.thread_instructions)
