@@ -256,6 +256,19 @@ TEST_F(DeviceTest, CallsAndLaunchesAreCounted) {
   EXPECT_EQ(ptx_emulator_calls("cudaLaunchKernel"), 0u);
 }
 
+TEST_F(DeviceTest, ParametersOfLaunchesAreToldApart) {
+  int* data = device_ints(100, 0);
+  ptx_emulator_reset_counters();
+  for (const int what : {1, 1, 2}) CUDA_OK(add(data, 100, what, nullptr));
+  CUDA_OK(cudaDeviceSynchronize());
+  ASSERT_EQ(ptx_emulator_launch_count(), 3u);
+  ptx_emulator_launch launches[3];
+  for (std::size_t i = 0; i < 3; ++i)
+    ASSERT_EQ(ptx_emulator_get_launch(i, &launches[i]), 0);
+  EXPECT_EQ(launches[0].parameters, launches[1].parameters);
+  EXPECT_NE(launches[1].parameters, launches[2].parameters);
+}
+
 TEST(ReportTest, IsWrittenAtExit) {
   const std::string path = ::testing::TempDir() + "ptx_emulator_report.json";
   in_process_with({{"PTX_EMULATOR_REPORT", path.c_str()}},
