@@ -105,9 +105,16 @@ class Pullback {
   // floating dtype of its value, ShapeError if the structures differ. Inside
   // another transform the gradient can be differentiated, with respect to the
   // seed as well.
-  auto operator()(const Y& seed) const {
+  auto operator()(const Y& seed) const { return shaped(cotangents(seed)); }
+  auto operator()() const
+    requires std::is_base_of_v<TrackedTensor, Y>
+  {
+    return (*this)(Y());
+  }
+  // The same, not shaped: in the order of entering.
+  std::vector<TrackedTensor> cotangents(const Y& seed) const {
     if constexpr (std::is_base_of_v<TrackedTensor, Y>) {
-      return shaped(level_->walk(y_, seed, /*retain=*/true));
+      return level_->walk(y_, seed, /*retain=*/true);
     } else {
       std::vector<detail::Level::Output> outputs;
       auto add = [&](const detail::Path& path, const TrackedTensor& y,
@@ -115,13 +122,8 @@ class Pullback {
         outputs.push_back({y, s, path.text()});
       };
       detail::walk({nullptr, "pullback"}, add, y_, seed);
-      return shaped(level_->walk_all(outputs, /*retain=*/true));
+      return level_->walk_all(outputs, /*retain=*/true);
     }
-  }
-  auto operator()() const
-    requires std::is_base_of_v<TrackedTensor, Y>
-  {
-    return (*this)(Y());
   }
 
  private:

@@ -241,35 +241,45 @@ Grads gradient(P&& params, F&& f) {
   return gradient(GradientOptions{}, params, std::forward<F>(f));
 }
 
-// What pullback(params, f) returns: from a cotangent of the result (not needed
-// for a single element) to Grads. Can be called any number of times.
+// What pullback(params, f) returns: from cotangents of f's result to Grads, as
+// Pullback. Can be called any number of times.
+template <class Y>
 class ParamsPullback {
  public:
-  ParamsPullback(std::unique_ptr<detail::Level> level, TrackedTensor y,
-                 Params params)
-      : level_(std::move(level)),
-        y_(std::move(y)),
-        params_(std::move(params)) {}
-  Grads operator()(const TrackedTensor& seed = {}) const {
-    return {params_, level_->walk(y_, seed, /*retain=*/true)};
+  ParamsPullback(Pullback<Y> walks, Params params)
+      : walks_(std::move(walks)), params_(std::move(params)) {}
+  Grads operator()(const Y& seed) const {
+    return {params_, walks_.cotangents(seed)};
+  }
+  // A single element needs no seed.
+  Grads operator()() const
+    requires std::is_base_of_v<TrackedTensor, Y>
+  {
+    return (*this)(Y());
   }
 
  private:
-  std::unique_ptr<detail::Level> level_;
-  TrackedTensor y_;
+  Pullback<Y> walks_;
   Params params_;
 };
 
-// The value of f() (any shape) and the function from cotangents to gradients.
+// The value of f(), a structure of tensors of any shapes, and the function from
+// cotangents to gradients.
 template <detail::IsParams P, class F>
-std::pair<TrackedTensor, ParamsPullback> pullback(P&& params, F&& f) {
+auto pullback(P&& params, F&& f) {
   auto level = std::make_unique<detail::Level>(detail::options_for({}, params),
                                                CallSite{}, "pullback");
   detail::watch_all(*level, params);
-  TrackedTensor y = std::forward<F>(f)();
+  auto y = std::forward<F>(f)();
   level->close();
-  TrackedTensor value = level->result(y);
-  return {std::move(value), ParamsPullback(std::move(level), y, params)};
+  using Y = decltype(y);
+  static_assert(detail::holds_tensors<Y>,
+                "pullback: the function returns no tensor");
+  Y value = detail::results_of(*level, y);
+  return std::pair<Y, ParamsPullback<Y>>(
+      std::move(value),
+      ParamsPullback<Y>(Pullback<Y>(std::move(level), std::move(y), {}),
+                        params));
 }
 
 }  // namespace jacquard

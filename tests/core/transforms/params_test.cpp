@@ -312,6 +312,38 @@ TEST(ImplicitPullback, OfAScalarNeedsNoSeed) {
             (Vector{2, 4}));
 }
 
+TEST(ImplicitPullback, OfSeveralResultsTakesSeveralSeeds) {
+  const TrackedTensor x = param(5.0, {DType::float64});
+  const auto [y, back] = pullback(Params{x}, [&] {
+    return std::vector{3 * square(x), 2 * x};
+  });
+  EXPECT_EQ(y[0].item<double>(), 75);
+  const TrackedTensor one = scalar(1, {DType::float64});
+  EXPECT_EQ(back({one, one})[x].item<double>(), 32);
+  EXPECT_EQ(back({TrackedTensor(), one})[x].item<double>(), 2);
+}
+
+TEST(ImplicitGradient, GivesWhatElseTheFunctionReturns) {
+  const TrackedTensor w = leaf({1, 2});
+  const auto [all, gs] =
+      withgradient(Params{w}, [&] { return std::tuple(sum(w * w), w * 2, 7); });
+  EXPECT_EQ(std::get<0>(all).item<double>(), 5);
+  EXPECT_EQ(host(std::get<1>(all)), (Vector{2, 4}));
+  EXPECT_EQ(std::get<2>(all), 7);
+  EXPECT_EQ(host(gs[w]), (Vector{2, 4}));
+}
+
+TEST(ImplicitGradient, IsTakenWhereTheFunctionReadTheParameters) {
+  const TrackedTensor w = leaf({3});
+  const Grads gs = gradient(Params{w}, [&] {
+    const TrackedTensor y = sum(w * w);
+    update(w, 10.0);
+    return y;
+  });
+  EXPECT_EQ(host(gs[w]), (Vector{6}));
+  EXPECT_EQ(host(w), (Vector{13}));
+}
+
 struct TwoGrads {
   TrackedTensor a = leaf({1, 2}), b = leaf({3}), unused = leaf({7});
   Params ps{a, b, unused};
