@@ -149,6 +149,68 @@ void add_index_writes(std::vector<OpCase>& out) {
       }));
 }
 
+// x[:, i, j] with pairs (i, j), the first of which comes twice.
+void add_mixed_indices(std::vector<OpCase>& out) {
+  const std::vector<Input> inputs{{.shape = {2, 3, 2}},
+                                  indices({3}, {2, 0, -1}),
+                                  indices({3}, {1, 0, -1}),
+                                  {.shape = {2, 3}}};
+  const auto at = [](const Values& v) {
+    return std::vector<Index>{Slice{}, v[1], v[2]};
+  };
+  const auto place = [](const Arrays& v, std::int64_t row, std::int64_t k) {
+    return Place{row, wrapped(value_at(v[1], {k}), 3),
+                 wrapped(value_at(v[2], {k}), 2)};
+  };
+  out.push_back(index_case(
+      "index by pairs", {inputs[0], inputs[1], inputs[2]},
+      [at](const Values& v) { return index(v[0], at(v)); },
+      [place](const Arrays& v) {
+        return make_array({2, 3}, [&](const Place& p) {
+          return value_at(v[0], place(v, p[0], p[1]));
+        });
+      }));
+  const auto written = [place](bool add) {
+    return [place, add](const Arrays& v) {
+      HostArray r = v[0];
+      for_places(Shape{2, 3}, [&](const Place& p) {
+        double& to = value_at(r, place(v, p[0], p[1]));
+        to = (add ? to : 0) + value_at(v[3], p);
+      });
+      return r;
+    };
+  };
+  out.push_back(index_case(
+      "index_put by pairs", inputs,
+      [at](const Values& v) { return index_put(v[0], at(v), v[3]); },
+      written(false)));
+  out.push_back(index_case(
+      "index_add by pairs", inputs,
+      [at](const Values& v) { return index_add(v[0], at(v), v[3]); },
+      written(true)));
+}
+
+// Rows of the second input over the first, one overwritten in part.
+void add_builder(std::vector<OpCase>& out) {
+  out.push_back(index_case(
+      "TensorBuilder", {{.shape = {3, 2}}, {.shape = {2, 2}}},
+      [](const Values& v) {
+        TensorBuilder b(v[0]);
+        b.write({0}, index(v[1], {0}));
+        b.push(index(v[1], {1}));
+        b.write({Slice{0, 2}, 1}, index(v[1], {1}));
+        return b.freeze();
+      },
+      [](const Arrays& v) {
+        return make_array({4, 2}, [&](const Place& p) {
+          if (p[0] < 2 && p[1] == 1) return value_at(v[1], {1, p[0]});
+          if (p[0] == 0) return value_at(v[1], {0, p[1]});
+          if (p[0] == 3) return value_at(v[1], {1, p[1]});
+          return value_at(v[0], p);
+        });
+      }));
+}
+
 }  // namespace
 
 std::vector<OpCase> index_cases() {
@@ -156,6 +218,8 @@ std::vector<OpCase> index_cases() {
   add_index_select(out);
   add_gather_scatter(out);
   add_index_writes(out);
+  add_mixed_indices(out);
+  add_builder(out);
   for (OpCase& c : out) c.first_decides = true;
   // The result is made of the index alone.
   OpCase hot = index_case(
