@@ -64,7 +64,7 @@ auto withgradient(GradientOptions options, F&& f, Args&&... args) {
   const auto all = level.walk(loss, {}, /*retain=*/false);
   auto shaped = detail::gradients_like(detail::Cotangents(level, all), args...);
   return ValueAndGradient<decltype(y), decltype(shaped)>{
-      detail::results_of(level, y), std::move(shaped)};
+      detail::results_of(level, std::move(y)), std::move(shaped)};
 }
 template <class F, class... Args>
   requires(!std::is_same_v<std::remove_cvref_t<F>, GradientOptions>)
@@ -153,7 +153,7 @@ auto pullback(GradientOptions options, F&& f, Args&&... args) {
   using Y = decltype(y);
   static_assert(detail::holds_tensors<Y>,
                 "pullback: the function returns no tensor");
-  Y value = detail::results_of(*level, y);
+  Y value = detail::results_of(*level, detail::copy_of(y));
   auto outline = detail::outline_of(args...);
   return std::apply(
       [&]<class... G>(G&...) {

@@ -267,10 +267,11 @@ decltype(auto) loss_of(const Y& y, const char* transform) {
 
 // All that f returned as the caller gets it.
 template <class Y>
-Y results_of(const Level& level, const Y& y) {
-  return replaced({}, y, [&](const Path&, const TrackedTensor& t) {
+Y results_of(const Level& level, Y y) {
+  replace_in({}, y, [&](const Path&, const TrackedTensor& t) {
     return t.defined() ? level.result(t) : t;
   });
+  return y;
 }
 
 }  // namespace detail

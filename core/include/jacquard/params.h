@@ -224,8 +224,8 @@ auto withgradient(GradientOptions options, P&& params, F&& f) {
   decltype(auto) loss = detail::loss_of(y, name);
   detail::check_loss(loss, name);
   Grads grads(params, level.walk(loss, {}, /*retain=*/false));
-  return ValueAndGradient<decltype(y), Grads>{detail::results_of(level, y),
-                                              std::move(grads)};
+  return ValueAndGradient<decltype(y), Grads>{
+      detail::results_of(level, std::move(y)), std::move(grads)};
 }
 template <detail::IsParams P, class F>
 auto withgradient(P&& params, F&& f) {

@@ -201,13 +201,18 @@ struct Replace {
   }
 };
 
-// A copy of x, which is at `root`, with each tensor replaced by f(path,
-// tensor).
+// Replaces each tensor in x, which is at `root`, by f(path, tensor).
+template <class T, class F>
+void replace_in(const Path& root, T& x, F&& f) {
+  Replace<std::remove_reference_t<F>> leaf{f};
+  walk(root, leaf, x);
+}
+
+// A copy of x in which they are.
 template <class T, class F>
 T replaced(const Path& root, const T& x, F&& f) {
   T copy = copy_of(x);
-  Replace<std::remove_reference_t<F>> leaf{f};
-  walk(root, leaf, copy);
+  replace_in(root, copy, f);
   return copy;
 }
 

@@ -203,6 +203,23 @@ TEST(Arguments, UniquePointersAreCopiedPartByPart) {
   EXPECT_EQ(x.layer->weight.item<double>(), 2);
 }
 
+TEST(Arguments, EmptyStridedAndBroadcastOnesKeepTheirShapes) {
+  const TrackedTensor base = tensor({{1.0, 2.0, 3.0}, {4.0, 5.0, 6.0}});
+  const std::vector<TrackedTensor> x{
+      transpose(base), expand(tensor({{1.0, 2.0}}), {3, 2}),
+      zeros({0, 2}, {DType::float64}), scalar(2, {DType::float64})};
+  const auto g = gradient(
+      [](const std::vector<TrackedTensor>& in) {
+        return sum(in[0] * in[1] * in[3]) + sum(in[2]);
+      },
+      x);
+  EXPECT_EQ(g[0].shape(), Shape({3, 2}));
+  EXPECT_EQ(values(g[0]), (Doubles{2, 4, 2, 4, 2, 4}));
+  EXPECT_EQ(values(g[1]), (Doubles{2, 8, 4, 10, 6, 12}));
+  EXPECT_EQ(g[2].shape(), Shape({0, 2}));
+  EXPECT_EQ(values(g[3]), (Doubles{36}));
+}
+
 TEST(Arguments, ATiedWeightShowsItsTotalAtEachPlace) {
   const TrackedTensor w = param(f64({3}));
   Model m;

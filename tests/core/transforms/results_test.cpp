@@ -1,6 +1,9 @@
 // What the functions of transforms return: losses, auxiliary outputs,
 // structures with seeds, and what is no result.
+#include <cmath>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <tuple>
 #include <utility>
 
@@ -80,6 +83,60 @@ TEST(Results, AuxiliaryOutputsOfAnInnerTransformAreRecorded) {
     return x * inner.value.second;
   };
   EXPECT_EQ(gradient(outer, 2.0).item<double>(), 12);
+}
+
+TEST(Results, AreDifferentiatedWhateverComesAfterThem) {
+  // The loss is not the last operation, and some lead nowhere.
+  TrackedTensor kept;
+  const auto f = [&](const TrackedTensor& x) {
+    const TrackedTensor loss = sum(x * x);
+    kept = exp(loss) * 3.0;
+    const TrackedTensor dead = x / 0.0;
+    return loss;
+  };
+  EXPECT_EQ(values(gradient(f, f64({1, 2}))), (Doubles{2, 4}));
+  EXPECT_NEAR(kept.item<double>(), 3 * std::exp(5.0), 1e-9);
+}
+
+TEST(Results, AreTheCallersAndNothingChangesThemLater) {
+  std::vector<TrackedTensor> m{param(f64({1, 2})), param(f64({3, 4}))};
+  const auto f = [](const std::vector<TrackedTensor>& in) {
+    return sum(square(in[0])) * 0.5 + sum(in[1] + in[0] * 0.0);
+  };
+  const auto first = withgradient(f, m);
+  apply_gradients(m, first.gradient);
+  apply_gradients(m, gradient(f, m));
+  EXPECT_EQ(values(m[1]), (Doubles{1, 2}));
+  EXPECT_EQ(values(first.gradient[0]), (Doubles{1, 2}));
+  EXPECT_EQ(values(first.gradient[1]), (Doubles{1, 1}));
+  EXPECT_EQ(first.value.item<double>(), 9.5);
+}
+
+TEST(Results, ThatCanNotBeCopiedAreMoved) {
+  struct Out {
+    TrackedTensor loss;
+    std::unique_ptr<std::mutex> state;
+  };
+  const auto r = withgradient(
+      [](const TrackedTensor& x) {
+        return Out{x * x, std::make_unique<std::mutex>()};
+      },
+      3.0);
+  EXPECT_NE(r.value.state, nullptr);
+  EXPECT_EQ(r.gradient.item<double>(), 6);
+}
+
+TEST(Results, WhatASharedPointerHoldsIsNotTouched) {
+  const auto shared = std::make_shared<TrackedTensor>();
+  const auto r = withgradient(
+      [&](const TrackedTensor& x) {
+        *shared = x * 2.0;
+        return std::pair(x * x, shared);
+      },
+      3.0);
+  EXPECT_NE(r.value.second, shared);
+  EXPECT_FALSE(r.value.second->is_tracked());
+  EXPECT_TRUE(shared->is_tracked());
 }
 
 TEST(Results, AFunctionMayReturnItsInput) {
