@@ -319,6 +319,12 @@ TrackedTensor apply_leaf(const char* name, Op op, const Shape& shape,
                            traits, std::move(e)));
 }
 
+TrackedTensor structural_zero(const Shape& shape, DType dtype, Device device) {
+  TrackedTensor z = apply_fill("zero", shape, dtype, device, Literal{.f = 0});
+  z.value()->zero.store(true);
+  return z;
+}
+
 TrackedTensor apply_fill(const char* name, const Shape& shape, DType dtype,
                          Device device, Literal value) {
   Expression e;

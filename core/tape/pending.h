@@ -37,6 +37,8 @@ TrackedTensor apply_reduction(const char* name, Reduction reduction,
 TrackedTensor apply_leaf(const char* name, Op op, const Shape& shape,
                          DType dtype, Device device, std::uint64_t seed,
                          std::uint64_t offset);
+// The gradient where no path leads: reads as zeros.
+TrackedTensor structural_zero(const Shape& shape, DType dtype, Device device);
 // A pending constant filled with a scalar.
 TrackedTensor apply_fill(const char* name, const Shape& shape, DType dtype,
                          Device device, Literal value);

@@ -90,4 +90,11 @@ std::vector<TrackedTensor> record_joint(const char* name, CallSite site,
   return values;
 }
 
+TrackedTensor joint_value(Node& joint, int k, int n, Tensor result) {
+  NodePtr node = node_of_result(
+      joint.name, joint.site, result,
+      PullbackPtr::adopt(new JointValuePullback(NodePtr(&joint), k, n)));
+  return handle(make_intrusive<Value>(std::move(result), std::move(node)));
+}
+
 }  // namespace jacquard::tape

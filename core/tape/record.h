@@ -69,6 +69,9 @@ class PullbackContext {
   // converted. Undefined: a structural zero.
   void add(int i, TrackedTensor g);
 
+  // The node that is reversed.
+  Node& node() const { return node_; }
+
   // Adds to the cotangents of input 0, a node of several values: g is that of
   // value k of n.
   void add_to_joint(int k, int n, TrackedTensor g);
@@ -144,6 +147,9 @@ TrackedTensor record_with(const char* name, CallSite site, Tensor result,
 std::vector<TrackedTensor> record_joint(const char* name, CallSite site,
                                         std::vector<Tensor> results,
                                         PullbackPtr pullback);
+// Value k of n of such a node once more, as `result`: for its pullback, whose
+// node can't hold on to the values.
+TrackedTensor joint_value(Node& joint, int k, int n, Tensor result);
 
 // Whether an operation on the inputs would be recorded now.
 bool would_record(std::span<const TrackedTensor* const> inputs);

@@ -261,7 +261,9 @@ void PullbackContext::add_to_joint(int k, int n, TrackedTensor g) {
   if (!needs(0)) return;
   std::vector<TrackedTensor>& joint = walk_.slot_of(*edges_[0])->joint;
   joint.resize(static_cast<std::size_t>(n));
-  joint[static_cast<std::size_t>(k)] = std::move(g);
+  // In a walk of second order there may be more than one node for a value.
+  TrackedTensor& sum = joint[static_cast<std::size_t>(k)];
+  sum = sum.defined() ? sum + g : std::move(g);
 }
 
 void PullbackContext::retain(std::vector<WalkResult> kept) {

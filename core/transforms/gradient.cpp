@@ -113,10 +113,7 @@ namespace detail {
 namespace {
 
 TrackedTensor structural_zero(const TrackedTensor& like) {
-  TrackedTensor z = tape::apply_fill("zero", like.shape(), like.dtype(),
-                                     like.device(), tape::Literal{.f = 0});
-  z.value()->zero.store(true);
-  return z;
+  return tape::structural_zero(like.shape(), like.dtype(), like.device());
 }
 
 // What a walk starts from: a node, and the cotangent of its value.

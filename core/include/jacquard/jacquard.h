@@ -4,6 +4,7 @@
 #include "jacquard/apply_gradients.h"
 #include "jacquard/checkpoint.h"
 #include "jacquard/create.h"
+#include "jacquard/custom.h"
 #include "jacquard/dlpack.h"
 #include "jacquard/gradcheck.h"
 #include "jacquard/gradient.h"
