@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "core/backend/launch_cost.h"
 #include "core/backend/launch_list.h"
@@ -45,6 +46,15 @@ void run_recorded(Kind kind, const char* op, Stream stream, Work work,
   LaunchLogs::append(entry);
 }
 
+// Whether the program has more than backends are given.
+bool is_for_reverse(const ProgramLaunch& work) {
+  return &work.program->launched() != work.program;
+}
+ProgramLaunch launched(ProgramLaunch work) {
+  work.program = &work.program->launched();
+  return work;
+}
+
 Backend& backend_for(Stream stream) { return backend_of(stream.device().type); }
 
 // What was launched, for the list that this thread records.
@@ -57,6 +67,7 @@ void take_down(Add add) {
 }  // namespace
 
 void launch(const char* op, const ProgramLaunch& work, Stream stream) {
+  if (is_for_reverse(work)) return launch(op, launched(work), stream);
   run_recorded([&] { return kind_of(*work.program); }, op, stream,
                [&] { backend_for(stream).run(work, stream); },
                [&] { return traffic_of(work); });
@@ -66,6 +77,11 @@ void launch(const char* op, const ProgramLaunch& work, Stream stream) {
 void launch_list(const char* op, std::span<const ProgramLaunch> work,
                  Stream stream) {
   if (work.empty()) return;
+  if (is_for_reverse(work[0])) {
+    std::vector<ProgramLaunch> all;
+    for (const ProgramLaunch& w : work) all.push_back(launched(w));
+    return launch_list(op, all, stream);
+  }
   run_recorded([] { return "list"; }, op, stream,
                [&] { backend_for(stream).run_list(work, stream); },
                [&] { return traffic_of(work); });

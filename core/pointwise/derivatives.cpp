@@ -65,6 +65,8 @@ Expr arithmetic_vjp(const Differential& d, int k) {
       break;
     case Op::cast:
       return g.cast(a.dtype());
+    case Op::attach:
+      return k == 0 ? g : mulz(g, c);
     case Op::where:
       return k == 1 ? where(a, g, 0.0) : where(a, 0.0, g);
     case Op::add:
@@ -213,8 +215,8 @@ Expr row_vjp(const Differential& d, int k) {
 }  // namespace
 
 bool has_derivative(Op op, int k) {
+  if (stops_gradient(op, k)) return false;
   switch (op) {
-    case Op::stop_gradient:
     case Op::sign:
     case Op::floor:
     case Op::ceil:

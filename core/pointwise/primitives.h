@@ -30,6 +30,9 @@ namespace jacquard::pointwise {
   P(cast, 1, x)          /* to the instruction's dtype; float → int truncates*/ \
   P(stop_gradient, 1, x) /* its operand; opaque to every rewrite */            \
   P(where, 3, x)         /* bool a ? b : c */                                  \
+  /* a, whose derivative by b is c, a value given beside it: for the reverse */\
+  /* only, launches do without (Program::launched) */                          \
+  P(attach, 3, x)                                                              \
   /* arithmetic */                                                             \
   P(add, 2, n) P(sub, 2, n) P(mul, 2, n)                                       \
   P(div, 2, f)                                                                 \
@@ -106,6 +109,13 @@ inline constexpr OpInfo kOpInfo[] = {
 };
 
 constexpr const OpInfo& info(Op op) { return kOpInfo[static_cast<int>(op)]; }
+// Whether no gradient flows to operand k, or to some, as the primitive says.
+constexpr bool stops_gradient(Op op, int k) {
+  return op == Op::stop_gradient || (op == Op::attach && k == 2);
+}
+constexpr bool stops_gradient(Op op) {
+  return op == Op::stop_gradient || op == Op::attach;
+}
 constexpr bool is_leaf(Op op) { return op <= Op::normal; }
 constexpr bool is_row(Op op) { return info(op).cls == OpClass::r; }
 // Whether the result of a row operation is one value a row.

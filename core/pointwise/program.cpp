@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/pointwise/levels.h"
+#include "core/pointwise/rebuild.h"
 #include "core/pointwise/reverse.h"
 
 namespace jacquard::pointwise {
@@ -104,6 +105,8 @@ Program::Program(Code code)
     : code_(std::move(code)),
       hash_(pointwise::hash_of(code_)),
       has_row_ops_(has_rows(code_)),
+      has_attached_(std::ranges::any_of(
+          code_.instrs, [](const Instr& i) { return i.op == Op::attach; })),
       reads_leaf_(code_.leaves.size(), false),
       reverse_(std::make_unique<ReverseCache>()) {
   for (const Instr& i : code_.instrs)
@@ -111,6 +114,22 @@ Program::Program(Code code)
       reads_leaf_[i.imm] = true;
   for (Level level : levels(code_))
     row_constant_.push_back(level != Level::full);
+}
+
+const Program& Program::without_attached() const {
+  const Program* known = launched_.load(std::memory_order_acquire);
+  if (!known) {
+    Builder b(code_.leaves, code_.slots);
+    std::vector<Ref> map;
+    for (const Instr& i : code_.instrs)
+      map.push_back(i.op == Op::attach ? map[i.args[0]]
+                                       : rebuild(b, code_, i, map));
+    for (const Output& o : code_.outputs)
+      b.output({map[o.value], o.reduction, o.once_a_row});
+    known = intern(b.take()).get();  // lives as long as the process
+    launched_.store(known, std::memory_order_release);
+  }
+  return *known;
 }
 
 Program::~Program() = default;

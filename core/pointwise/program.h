@@ -155,6 +155,12 @@ class JACQUARD_API Program {
   // GraphError naming the primitive if one has no derivative.
   const Reverse& reverse(std::uint64_t tracked, std::uint64_t wanted) const;
 
+  // The program without what only its reverse reads (attach): what backends
+  // are given. Leaves and slots keep their numbers.
+  const Program& launched() const {
+    return has_attached_ ? without_attached() : *this;
+  }
+
   // One instruction a line, for people and for tests:
   //   %2:f32 = mul %0 %1
   std::string to_string() const;
@@ -167,11 +173,14 @@ class JACQUARD_API Program {
 
  private:
   explicit Program(Code code);
+  const Program& without_attached() const;
   struct ReverseCache;
 
   Code code_;
   std::uint64_t hash_;
   bool has_row_ops_;
+  bool has_attached_;
+  mutable std::atomic<const Program*> launched_{nullptr};
   std::vector<bool> reads_leaf_;
   std::vector<bool> row_constant_;
   mutable std::atomic<void*> compiled_[2] = {};

@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <mutex>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -10,6 +8,7 @@
 #include "core/tape/region.h"
 #include "jacquard/custom.h"
 #include "jacquard/error.h"
+#include "jacquard/primitive.h"
 
 namespace jacquard {
 
@@ -39,14 +38,6 @@ bool Needs::tensor(std::size_t k) const {
 
 namespace detail {
 namespace {
-
-// Names live as long as the process: nodes point to them.
-const char* kept_name(const std::string& name) {
-  static std::mutex mutex;
-  static auto& names = *new std::set<std::string>;
-  const std::lock_guard lock(mutex);
-  return names.insert(name).first->c_str();
-}
 
 std::string called(const RuleInfo& info, CallSite site) {
   std::string text = info.name;

@@ -206,7 +206,10 @@ TrackedTensor make_pending(const char* name, CallSite site, Op op, DType dtype,
     shape[shape.rank() - 1] = 1;
   if (!row) {
     const std::int64_t numel = shape.numel();
-    for (const Arg& arg : e.args) cut_where_broadcast(arg, numel);
+    // A derivative that is attached is computed by the reverse alone.
+    const std::size_t computed = op == Op::attach ? 2 : 3;
+    for (std::size_t i = 0; i < computed; ++i)
+      cut_where_broadcast(e.args[i], numel);
   }
   Traits traits = bounded_traits(e.args);
   traits.row = traits.row || row;
@@ -250,6 +253,16 @@ TrackedTensor apply(const char* name, Op op, Operand a, Operand b, Operand c) {
   return make_pending(
       name, site, op, t, t, device, to_arg(std::move(a), DType::bool_, name),
       to_arg(std::move(b), t, name), to_arg(std::move(c), t, name));
+}
+
+TrackedTensor attach(const char* name, CallSite site, TrackedTensor value,
+                     TrackedTensor x, Operand derivative) {
+  const DType dtype = value.dtype();
+  const Device device = value.device();
+  return make_pending(name, site, Op::attach, dtype, dtype, device,
+                      to_arg(Operand(std::move(value)), dtype, name),
+                      to_arg(Operand(std::move(x)), dtype, name),
+                      to_arg(std::move(derivative), dtype, name));
 }
 
 TrackedTensor apply_cast(const char* name, Operand x, DType dtype) {

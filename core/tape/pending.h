@@ -15,6 +15,11 @@ TrackedTensor apply(const char* name, Op op, Operand a);
 TrackedTensor apply(const char* name, Op op, Operand a, Operand b);
 TrackedTensor apply(const char* name, Op op, Operand a, Operand b, Operand c);
 
+// `value`, an untracked value, with the derivative by x given: what flows back
+// to x is the cotangent times `derivative`, which broadcasts to the value.
+TrackedTensor attach(const char* name, CallSite site, TrackedTensor value,
+                     TrackedTensor x, Operand derivative);
+
 // Cast (nothing to do: x itself).
 TrackedTensor apply_cast(const char* name, Operand x, DType dtype);
 

@@ -72,7 +72,7 @@ class Pruning {
       to_.leaves.push_back(from_.leaves[instr.imm]);
       instr.imm = static_cast<std::uint16_t>(code.leaves.size() - 1);
     }
-    to_.has_stop = to_.has_stop || instr.op == Op::stop_gradient;
+    to_.has_stop = to_.has_stop || pointwise::stops_gradient(instr.op);
     code.instrs.push_back(instr);
     return static_cast<Ref>(code.instrs.size() - 1);
   }

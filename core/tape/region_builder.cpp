@@ -256,7 +256,7 @@ Ref RegionBuilder::operand(const Value& user, const Expression& e, int i) {
 }
 
 Ref RegionBuilder::push(Instr instr) {
-  has_stop = has_stop || instr.op == Op::stop_gradient;
+  has_stop = has_stop || pointwise::stops_gradient(instr.op);
   code.instrs.push_back(instr);
   return static_cast<Ref>(code.instrs.size() - 1);
 }

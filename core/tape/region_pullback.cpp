@@ -27,10 +27,10 @@ std::uint64_t unstopped_leaves(const pointwise::Code& code) {
   std::uint64_t leaves = 0;
   for (std::size_t r = code.instrs.size(); r-- > 0;) {
     const pointwise::Instr& instr = code.instrs[r];
-    if (!flows[r] || instr.op == Op::stop_gradient) continue;
+    if (!flows[r]) continue;
     if (instr.op == Op::load) leaves |= std::uint64_t{1} << instr.imm;
-    for (const pointwise::Ref a : instr.args)
-      if (a != pointwise::kNoRef) flows[a] = true;
+    for (int k = 0; k < pointwise::info(instr.op).arity; ++k)
+      if (!pointwise::stops_gradient(instr.op, k)) flows[instr.args[k]] = true;
   }
   return leaves;
 }

@@ -344,9 +344,8 @@ class CustomVjp {
           std::apply(call, detail::refilled(kept, tensors)), needs, info, site,
           typename Types::type{});
     };
-    return detail::refilled(
-        y, rule.finish(std::move(results), tensors_of(kept),
-                       paths_of(kept), std::move(pull)));
+    return detail::refilled(y, rule.finish(std::move(results), tensors_of(kept),
+                                           paths_of(kept), std::move(pull)));
   }
 
   std::shared_ptr<const F> f_;

@@ -14,6 +14,7 @@
 #include "jacquard/linalg.h"
 #include "jacquard/params.h"
 #include "jacquard/pointwise.h"
+#include "jacquard/primitive.h"
 #include "jacquard/reduce.h"
 #include "jacquard/row_ops.h"
 #include "jacquard/shape_ops.h"

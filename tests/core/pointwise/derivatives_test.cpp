@@ -204,16 +204,27 @@ const Op kConstant[] = {Op::stop_gradient,
                         Op::row_argmin};
 
 // Those with a test of their own, or that read nothing.
-const Op kOther[] = {Op::load,          Op::slot,
-                     Op::constant,      Op::index,
-                     Op::uniform,       Op::normal,
-                     Op::cast,          Op::where,
-                     Op::polygamma,     Op::row_length,
-                     Op::row_index,     Op::row_sum,
-                     Op::row_mean,      Op::row_max,
-                     Op::row_logsumexp, Op::row_pick,
-                     Op::row_softmax,   Op::row_log_softmax,
-                     Op::row_normalize, Op::row_normalize_vjp};
+const Op kOther[] = {Op::load,
+                     Op::slot,
+                     Op::constant,
+                     Op::index,
+                     Op::uniform,
+                     Op::normal,
+                     Op::cast,
+                     Op::where,
+                     Op::attach,
+                     Op::polygamma,
+                     Op::row_length,
+                     Op::row_index,
+                     Op::row_sum,
+                     Op::row_mean,
+                     Op::row_max,
+                     Op::row_logsumexp,
+                     Op::row_pick,
+                     Op::row_softmax,
+                     Op::row_log_softmax,
+                     Op::row_normalize,
+                     Op::row_normalize_vjp};
 
 Leaf double_leaf(bool per_row = false) {
   Leaf l;
@@ -255,6 +266,39 @@ TEST(Derivatives, ByOneOperandWithTheOtherALiteralAreRight) {
     check({Program::intern(b.take()), {1, 3, {draw(3, 1, 2)}, {}}}, 3,
           "pow to a literal");
   }
+}
+
+// x·y with the derivatives of sin(x)·y² attached: what is differentiated is
+// what was given, three times, and the value never is.
+TEST(Derivatives, OfAttachAreThoseThatWereGiven) {
+  Builder b;
+  const Expr x{&b, b.leaf(double_leaf())}, y{&b, b.leaf(double_leaf())};
+  const Expr value = sin(x) * y * y;
+  const Expr by_x =
+      apply(Op::attach, apply(Op::stop_gradient, value), x, cos(x) * y * y);
+  b.output({apply(Op::attach, by_x, y, 2.0 * sin(x) * y).ref});
+  Case c{Program::intern(b.take()),
+         {1, 3, {draw(3, -1, 1), draw(3, 1, 2)}, {}}};
+  check(c, 3, "attach");
+
+  Builder other;
+  const Expr z{&other, other.leaf(double_leaf())};
+  other.output(
+      {apply(Op::attach, apply(Op::stop_gradient, exp(z)), z, z * z).ref});
+  const auto program = Program::intern(other.take());
+  const Reverse& reverse = program->reverse(1, 1);
+  EXPECT_EQ(reverse.program->to_string(),
+            "%0:f64 = load @0\n"
+            "%1:f64 = mul %0 %0\n"
+            "%2:f64 = load @1\n"
+            "%3:f64 = mulz %2 %1\n"
+            "store %3\n");
+  EXPECT_EQ(program->launched().to_string(),
+            "%0:f64 = load @0\n"
+            "%1:f64 = exp %0\n"
+            "%2:f64 = stop_gradient %1\n"
+            "store %2\n");
+  EXPECT_EQ(&program->launched(), &program->launched());
 }
 
 TEST(Derivatives, OfPolygammaAreRightThreeTimes) {

@@ -311,6 +311,8 @@ std::vector<Row> evaluate(const Code& code, const Inputs& in) {
                      : static_cast<double>(code.constants[i.imm].i);
       else if (i.op == Op::cast)
         out[e] = cast(arg(0)[e], code.instrs[i.args[0]].dtype, i.dtype);
+      else if (i.op == Op::attach)
+        out[e] = arg(0)[e];
       else if (i.op == Op::where)
         out[e] = arg(0)[e] != 0 ? arg(1)[e] : arg(2)[e];
       else if (!is_row(i.op))
