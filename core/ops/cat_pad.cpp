@@ -5,6 +5,7 @@
 #include "core/ops/as_tensor.h"
 #include "core/ops/operand_checks.h"
 #include "core/ops/parts.h"
+#include "core/tape/call.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
 #include "jacquard/shape_ops.h"
@@ -37,8 +38,8 @@ DType common_dtype(const char* op, const std::vector<TrackedTensor>& pieces) {
 
 }  // namespace
 
-TrackedTensor cat(const std::vector<TrackedTensor>& pieces, int axis,
-                  CallSite site) {
+static TrackedTensor run_cat(const std::vector<TrackedTensor>& pieces, int axis,
+                             CallSite site) {
   const DType dtype = common_dtype("cat", pieces);
   Shape shape = pieces[0].shape();
   if (shape.rank() == 0)
@@ -64,8 +65,13 @@ TrackedTensor cat(const std::vector<TrackedTensor>& pieces, int axis,
   return ops::join("cat", site, shape, dtype, std::move(parts));
 }
 
-TrackedTensor stack(const std::vector<TrackedTensor>& pieces, int axis,
-                    CallSite site) {
+TrackedTensor cat(const std::vector<TrackedTensor>& pieces, int axis,
+                  CallSite site) {
+  return tape::call("cat", site, run_cat, pieces, axis, site);
+}
+
+static TrackedTensor run_stack(const std::vector<TrackedTensor>& pieces,
+                               int axis, CallSite site) {
   const DType dtype = common_dtype("stack", pieces);
   Shape shape = pieces[0].shape();
   for (std::size_t i = 0; i < pieces.size(); ++i)
@@ -86,8 +92,14 @@ TrackedTensor stack(const std::vector<TrackedTensor>& pieces, int axis,
   return ops::join("stack", site, shape, dtype, std::move(parts));
 }
 
-TrackedTensor pad(
-    Operand x, const std::vector<std::pair<std::int64_t, std::int64_t>>& widths,
+TrackedTensor stack(const std::vector<TrackedTensor>& pieces, int axis,
+                    CallSite site) {
+  return tape::call("stack", site, run_stack, pieces, axis, site);
+}
+
+static TrackedTensor run_pad(
+    Operand&& x,
+    const std::vector<std::pair<std::int64_t, std::int64_t>>& widths,
     double value) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("pad", x);
@@ -122,6 +134,12 @@ TrackedTensor pad(
                       [region](PullbackContext& c) {
                         c.add(0, ops::take("pad", {}, c.cotangent(), region));
                       });
+}
+
+TrackedTensor pad(
+    Operand x, const std::vector<std::pair<std::int64_t, std::int64_t>>& widths,
+    double value) {
+  return tape::call("pad", x.site(), run_pad, std::move(x), widths, value);
 }
 
 }  // namespace jacquard

@@ -8,6 +8,7 @@
 #include "core/ops/as_tensor.h"
 #include "core/ops/checks.h"
 #include "core/ops/term.h"
+#include "core/tape/call.h"
 #include "core/tape/pending.h"
 #include "core/tape/record.h"
 #include "jacquard/error.h"
@@ -21,7 +22,7 @@ using tape::Op;
 namespace {
 
 TrackedTensor positions(const char* name, const Shape& shape, Device device) {
-  return tape::apply_leaf(name, Op::index, shape, DType::int64, device, 0, 0);
+  return tape::apply_index(name, shape, DType::int64, device);
 }
 
 TrackedTensor filled(const char* name, const Shape& shape, double value,
@@ -131,27 +132,40 @@ TrackedTensor triangle(const char* name, Operand operand, int k, F keep) {
 
 }  // namespace
 
-TrackedTensor tril(Operand x, int k) {
+static TrackedTensor run_tril(Operand&& x, int k) {
   return triangle("tril", std::move(x), k,
                   [](const TrackedTensor& row, const TrackedTensor& column) {
                     return column <= row;
                   });
 }
 
-TrackedTensor triu(Operand x, int k) {
+TrackedTensor tril(Operand x, int k) {
+  return tape::call("tril", x.site(), run_tril, std::move(x), k);
+}
+
+static TrackedTensor run_triu(Operand&& x, int k) {
   return triangle("triu", std::move(x), k,
                   [](const TrackedTensor& row, const TrackedTensor& column) {
                     return column >= row;
                   });
 }
 
-TrackedTensor to_device(const TrackedTensor& operand, Device device) {
+TrackedTensor triu(Operand x, int k) {
+  return tape::call("triu", x.site(), run_triu, std::move(x), k);
+}
+
+static TrackedTensor run_to_device(const TrackedTensor& operand,
+                                   Device device) {
   TrackedTensor x = tape::handle(tape::snapshot(operand, "to_device"));
   if (x.device() == device) return x;
   return tape::record("to_device", {}, x.data().to(device), {&x},
                       [home = x.device()](tape::PullbackContext& c) {
                         c.add(0, to_device(c.cotangent(), home));
                       });
+}
+
+TrackedTensor to_device(const TrackedTensor& operand, Device device) {
+  return tape::call("to_device", {}, run_to_device, operand, device);
 }
 
 }  // namespace jacquard

@@ -6,6 +6,7 @@
 #include "core/ops/index_rows.h"
 #include "core/ops/operand_checks.h"
 #include "core/ops/slice_region.h"
+#include "core/tape/call.h"
 #include "core/tape/pending.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
@@ -137,8 +138,7 @@ TrackedTensor is_last_writer(const char* name, const Lookup& lookup,
       .axis = 0, .by_element = false, .index = lookup.index.reshape({count})};
   const Device device = lookup.index.device();
   const auto leaf = [&](std::int64_t n) {
-    return tape::apply_leaf(name, tape::Op::index, {n}, DType::int64, device, 0,
-                            0);
+    return tape::apply_index(name, {n}, DType::int64, device);
   };
   const Tensor places = tape::force(leaf(count), name);
   const Tensor writers =
@@ -258,13 +258,18 @@ TrackedTensor write_rows(const char* name, CallSite site,
 
 }  // namespace ops
 
-TrackedTensor index_select(Operand x, int axis, Operand index) {
+static TrackedTensor run_index_select(Operand&& x, int axis, Operand&& index) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("index_select", x);
   return read_at("index_select", site, t, rows("index_select", t, axis, index));
 }
 
-TrackedTensor gather(Operand x, int axis, Operand index) {
+TrackedTensor index_select(Operand x, int axis, Operand index) {
+  return tape::call("index_select", x.site(), run_index_select, std::move(x),
+                    axis, std::move(index));
+}
+
+static TrackedTensor run_gather(Operand&& x, int axis, Operand&& index) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("gather", x);
   const Lookup lookup = elements("gather", t, axis, index);
@@ -273,7 +278,13 @@ TrackedTensor gather(Operand x, int axis, Operand index) {
   return read_at("gather", site, ops::take("gather", site, t, region), lookup);
 }
 
-TrackedTensor scatter_add(Operand x, int axis, Operand index, Operand values) {
+TrackedTensor gather(Operand x, int axis, Operand index) {
+  return tape::call("gather", x.site(), run_gather, std::move(x), axis,
+                    std::move(index));
+}
+
+static TrackedTensor run_scatter_add(Operand&& x, int axis, Operand&& index,
+                                     Operand&& values) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("scatter_add", x);
   check_adds("scatter_add", t);
@@ -288,7 +299,13 @@ TrackedTensor scatter_add(Operand x, int axis, Operand index, Operand values) {
   return ops::put("scatter_add", site, t, region, part);
 }
 
-TrackedTensor index_put(Operand x, int axis, Operand index, Operand v) {
+TrackedTensor scatter_add(Operand x, int axis, Operand index, Operand values) {
+  return tape::call("scatter_add", x.site(), run_scatter_add, std::move(x),
+                    axis, std::move(index), std::move(values));
+}
+
+static TrackedTensor run_index_put(Operand&& x, int axis, Operand&& index,
+                                   Operand&& v) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("index_put", x);
   const Lookup lookup = rows("index_put", t, axis, index);
@@ -296,7 +313,13 @@ TrackedTensor index_put(Operand x, int axis, Operand index, Operand v) {
                 fitted_values("index_put", t, lookup, v));
 }
 
-TrackedTensor index_add(Operand x, int axis, Operand index, Operand v) {
+TrackedTensor index_put(Operand x, int axis, Operand index, Operand v) {
+  return tape::call("index_put", x.site(), run_index_put, std::move(x), axis,
+                    std::move(index), std::move(v));
+}
+
+static TrackedTensor run_index_add(Operand&& x, int axis, Operand&& index,
+                                   Operand&& v) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("index_add", x);
   check_adds("index_add", t);
@@ -305,18 +328,29 @@ TrackedTensor index_add(Operand x, int axis, Operand index, Operand v) {
                 fitted_values("index_add", t, lookup, v));
 }
 
-TrackedTensor one_hot(Operand index, std::int64_t classes, DType dtype) {
+TrackedTensor index_add(Operand x, int axis, Operand index, Operand v) {
+  return tape::call("index_add", x.site(), run_index_add, std::move(x), axis,
+                    std::move(index), std::move(v));
+}
+
+static TrackedTensor run_one_hot(Operand&& index, std::int64_t classes,
+                                 DType dtype) {
   if (classes < 0)
     throw ShapeError("one_hot: " + std::to_string(classes) + " classes");
   const CallSite site = index.site();
   const TrackedTensor t = ops::as_tensor("one_hot", index);
-  const TrackedTensor range = tape::apply_leaf(
-      "one_hot", tape::Op::index, {classes}, DType::int64, t.device(), 0, 0);
+  const TrackedTensor range =
+      tape::apply_index("one_hot", {classes}, DType::int64, t.device());
   // Read from the range, negative indices become what they mean, and those
   // out of range are found.
   const TrackedTensor places =
       read_at("one_hot", site, range, rows("one_hot", range, 0, t));
   return tape::apply_cast("one_hot", eq(unsqueeze(places, -1), range), dtype);
+}
+
+TrackedTensor one_hot(Operand index, std::int64_t classes, DType dtype) {
+  return tape::call("one_hot", index.site(), run_one_hot, std::move(index),
+                    classes, dtype);
 }
 
 }  // namespace jacquard

@@ -8,6 +8,7 @@
 #include "core/ops/index_rows.h"
 #include "core/ops/operand_checks.h"
 #include "core/ops/selection.h"
+#include "core/tape/call.h"
 #include "core/tape/pending.h"
 #include "jacquard/create.h"
 #include "jacquard/index_ops.h"
@@ -67,8 +68,8 @@ TrackedTensor combined(const char* op, const std::vector<int>& axes,
   std::int64_t stride = 1;
   for (std::size_t i = axes.size(); i-- > 0;) {
     const std::int64_t n = part[axes[i]];
-    const TrackedTensor range = tape::apply_leaf(
-        op, tape::Op::index, {n}, DType::int64, tensors[i].device(), 0, 0);
+    const TrackedTensor range =
+        tape::apply_index(op, {n}, DType::int64, tensors[i].device());
     const TrackedTensor places =
         ops::read_rows(op, {}, range, 0, tensors[i]) * stride;
     flat = flat.defined() ? flat + places : places;
@@ -134,9 +135,8 @@ TrackedTensor sole_mask(const char* op, const Selection& s, const Shape& part,
   return reshape(mask, shape);
 }
 
-TrackedTensor write(const char* op, Operand x,
-                    const std::vector<Index>& indices, const Operand& v,
-                    bool add) {
+TrackedTensor write(const char* op, Operand&& x,
+                    const std::vector<Index>& indices, Operand&& v, bool add) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor(op, x);
   const Selection s = ops::select(op, t.shape(), t.device(), indices);
@@ -170,7 +170,7 @@ TrackedTensor write(const char* op, Operand x,
 
 }  // namespace
 
-TrackedTensor index(Operand x, const std::vector<Index>& indices) {
+static TrackedTensor run_index(Operand&& x, const std::vector<Index>& indices) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("index", x);
   const Selection s = ops::select("index", t.shape(), t.device(), indices);
@@ -181,14 +181,20 @@ TrackedTensor index(Operand x, const std::vector<Index>& indices) {
   return ops::read_rows("index", site, a.arrange(part), a.axis, a.index);
 }
 
+TrackedTensor index(Operand x, const std::vector<Index>& indices) {
+  return tape::call("index", x.site(), run_index, std::move(x), indices);
+}
+
 TrackedTensor index_put(Operand x, const std::vector<Index>& indices,
                         Operand v) {
-  return write("index_put", std::move(x), indices, v, false);
+  return tape::call("index_put", x.site(), write, "index_put", std::move(x),
+                    indices, std::move(v), false);
 }
 
 TrackedTensor index_add(Operand x, const std::vector<Index>& indices,
                         Operand v) {
-  return write("index_add", std::move(x), indices, v, true);
+  return tape::call("index_add", x.site(), write, "index_add", std::move(x),
+                    indices, std::move(v), true);
 }
 
 }  // namespace jacquard

@@ -6,6 +6,7 @@
 #include "core/ops/as_tensor.h"
 #include "core/ops/operand_checks.h"
 #include "core/ops/sum_to.h"
+#include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
 #include "core/tape/product.h"
@@ -219,7 +220,7 @@ void check_vectors(const char* op, const TrackedTensor& a,
 
 }  // namespace
 
-TrackedTensor matmul(Operand a, Operand b) {
+static TrackedTensor run_matmul(Operand&& a, Operand&& b) {
   const CallSite site = a.site();
   TrackedTensor left = ops::as_tensor("matmul", a);
   TrackedTensor right = ops::as_tensor("matmul", b);
@@ -240,7 +241,11 @@ TrackedTensor matmul(Operand a, Operand b) {
   return reshape(result, vector);
 }
 
-TrackedTensor dot(Operand a, Operand b) {
+TrackedTensor matmul(Operand a, Operand b) {
+  return tape::call("matmul", a.site(), run_matmul, std::move(a), std::move(b));
+}
+
+static TrackedTensor run_dot(Operand&& a, Operand&& b) {
   const CallSite site = a.site();
   const TrackedTensor left = ops::as_tensor("dot", a);
   const TrackedTensor right = ops::as_tensor("dot", b);
@@ -256,11 +261,19 @@ TrackedTensor dot(Operand a, Operand b) {
                           dtype);
 }
 
-TrackedTensor outer(Operand a, Operand b) {
+TrackedTensor dot(Operand a, Operand b) {
+  return tape::call("dot", a.site(), run_dot, std::move(a), std::move(b));
+}
+
+static TrackedTensor run_outer(Operand&& a, Operand&& b) {
   const TrackedTensor left = ops::as_tensor("outer", a);
   const TrackedTensor right = ops::as_tensor("outer", b);
   check_vectors("outer", left, right);
   return unsqueeze(left, 1) * unsqueeze(right, 0);
+}
+
+TrackedTensor outer(Operand a, Operand b) {
+  return tape::call("outer", a.site(), run_outer, std::move(a), std::move(b));
 }
 
 }  // namespace jacquard

@@ -7,6 +7,7 @@
 
 #include "core/ops/as_tensor.h"
 #include "core/ops/term.h"
+#include "core/tape/call.h"
 #include "core/tape/pending.h"
 #include "jacquard/error.h"
 
@@ -103,17 +104,25 @@ TrackedTensor where(Operand condition, Operand a, Operand b) {
                      std::move(b));
 }
 
-TrackedTensor cast(Operand x, DType dtype) {
+static TrackedTensor run_cast(Operand&& x, DType dtype) {
   return tape::apply_cast("cast", ops::current("cast", std::move(x)), dtype);
 }
 
-TrackedTensor polygamma(int n, Operand x) {
+TrackedTensor cast(Operand x, DType dtype) {
+  return tape::call("cast", x.site(), run_cast, std::move(x), dtype);
+}
+
+static TrackedTensor run_polygamma(int n, Operand&& x) {
   if (n < 1)
     throw Error("polygamma: the order is " + std::to_string(n) +
                 ", but must be at least 1 (order 0 is digamma)");
   const CallSite site = x.site();
   return tape::apply("polygamma", Op::polygamma,
                      Operand(static_cast<double>(n), site), std::move(x));
+}
+
+TrackedTensor polygamma(int n, Operand x) {
+  return tape::call("polygamma", x.site(), run_polygamma, n, std::move(x));
 }
 
 namespace {
@@ -157,31 +166,57 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
-TrackedTensor square(Operand operand) {
+static TrackedTensor run_square(Operand&& operand) {
   const Term x("square", std::move(operand));
   return x * x;
 }
 
-TrackedTensor reciprocal(Operand operand) {
+TrackedTensor square(Operand operand) {
+  return tape::call("square", operand.site(), run_square, std::move(operand));
+}
+
+static TrackedTensor run_reciprocal(Operand&& operand) {
   return 1.0 / Term("reciprocal", std::move(operand));
 }
 
-TrackedTensor log2(Operand operand) {
+TrackedTensor reciprocal(Operand operand) {
+  return tape::call("reciprocal", operand.site(), run_reciprocal,
+                    std::move(operand));
+}
+
+static TrackedTensor run_log2(Operand&& operand) {
   return log(Term("log2", std::move(operand))) * 1.4426950408889634;
 }
 
-TrackedTensor log10(Operand operand) {
+TrackedTensor log2(Operand operand) {
+  return tape::call("log2", operand.site(), run_log2, std::move(operand));
+}
+
+static TrackedTensor run_log10(Operand&& operand) {
   return log(Term("log10", std::move(operand))) * 0.4342944819032518;
 }
 
+TrackedTensor log10(Operand operand) {
+  return tape::call("log10", operand.site(), run_log10, std::move(operand));
+}
+
 // exp(x·ln 2) would multiply the rounding of the product by x.
-TrackedTensor exp2(Operand operand) {
+static TrackedTensor run_exp2(Operand&& operand) {
   return pow(2.0, floating("exp2", std::move(operand)));
 }
 
-TrackedTensor clamp(Operand operand, Operand lo, Operand hi) {
+TrackedTensor exp2(Operand operand) {
+  return tape::call("exp2", operand.site(), run_exp2, std::move(operand));
+}
+
+static TrackedTensor run_clamp(Operand&& operand, Operand&& lo, Operand&& hi) {
   const Term x("clamp", std::move(operand));
   return clamp(x, Term("clamp", std::move(lo)), Term("clamp", std::move(hi)));
+}
+
+TrackedTensor clamp(Operand operand, Operand lo, Operand hi) {
+  return tape::call("clamp", operand.site(), run_clamp, std::move(operand),
+                    std::move(lo), std::move(hi));
 }
 
 namespace {
@@ -190,6 +225,12 @@ namespace {
 Term whole_power(const Term& x, int p) {
   const Term xx = x * x;
   return p == 2 ? xx : p == 3 ? xx * x : xx * xx;
+}
+
+// Exponents for which the power may be something simpler.
+bool is_simple(double p) {
+  const double size = std::abs(p);
+  return size == 0.5 || size == 1 || size == 2 || size == 3 || size == 4;
 }
 
 // x^p by multiplications and roots where that gives what pow gives; false for
@@ -220,23 +261,32 @@ bool simple_power(const Term& x, double p, TrackedTensor& result) {
 
 }  // namespace
 
+// Its exponent decides what is computed.
+static TrackedTensor run_pow(Operand&& x, double p, ScalarKind kind) {
+  // What promotion makes of the two; a power of bools is an integer.
+  const CallSite site = x.site();
+  DType dtype = promote(x.tensor().dtype(), kind);
+  if (dtype == DType::bool_) dtype = DType::int64;
+  const Term base("pow", Operand(tape::apply_cast("pow", x, dtype), site));
+  TrackedTensor result;
+  if (simple_power(base, p, result)) return result;
+  const auto whole = static_cast<std::int64_t>(p);
+  return tape::apply(
+      "pow", Op::pow, std::move(x),
+      kind == ScalarKind::floating ? Operand(p) : Operand(whole));
+}
+
 TrackedTensor pow(Operand x, Operand p) {
-  if (!x.is_scalar() && p.is_scalar()) {
-    // What promotion makes of the two; a power of bools is an integer.
-    const CallSite site = x.site();
-    DType dtype = promote(x.tensor().dtype(), p.scalar_kind());
-    if (dtype == DType::bool_) dtype = DType::int64;
-    const Term base("pow", Operand(tape::apply_cast("pow", x, dtype), site));
-    TrackedTensor result;
-    if (simple_power(base, p.floating(), result)) return result;
-  }
+  if (!x.is_scalar() && p.is_scalar() && is_simple(p.floating()))
+    return tape::call("pow", x.site(), run_pow, std::move(x), p.floating(),
+                      p.scalar_kind());
   return tape::apply("pow", Op::pow, std::move(x), std::move(p));
 }
 
 // |m|·√(1 + (n/m)²), |m| ≥ |n|, with neither overflow nor an absolute value
 // around n, so that derivatives of every order are right off the origin. There
 // the quotient's denominator is replaced. An infinite operand decides alone.
-TrackedTensor hypot(Operand first, Operand second) {
+static TrackedTensor run_hypot(Operand&& first, Operand&& second) {
   const auto [a, b] = floating("hypot", std::move(first), std::move(second));
   const Term a_inf = is_inf(a), unbounded = a_inf || is_inf(b);
   const Term x = where(unbounded, 0.0, a), y = where(unbounded, 0.0, b);
@@ -247,9 +297,14 @@ TrackedTensor hypot(Operand first, Operand second) {
                abs(m) * sqrt(1.0 + r * r));
 }
 
+TrackedTensor hypot(Operand first, Operand second) {
+  return tape::call("hypot", first.site(), run_hypot, std::move(first),
+                    std::move(second));
+}
+
 // The larger operand and softplus of minus the distance, which is 0 where both
 // are the same infinity.
-TrackedTensor logaddexp(Operand first, Operand second) {
+static TrackedTensor run_logaddexp(Operand&& first, Operand&& second) {
   const auto [a, b] =
       floating("logaddexp", std::move(first), std::move(second));
   const Term larger = a > b;
@@ -258,9 +313,19 @@ TrackedTensor logaddexp(Operand first, Operand second) {
   return where(larger, a, b) + log1p(exp(distance));
 }
 
-TrackedTensor xlogy(Operand first, Operand second) {
+TrackedTensor logaddexp(Operand first, Operand second) {
+  return tape::call("logaddexp", first.site(), run_logaddexp, std::move(first),
+                    std::move(second));
+}
+
+static TrackedTensor run_xlogy(Operand&& first, Operand&& second) {
   const auto [a, b] = floating("xlogy", std::move(first), std::move(second));
   return mulz(a, log(b));
+}
+
+TrackedTensor xlogy(Operand first, Operand second) {
+  return tape::call("xlogy", first.site(), run_xlogy, std::move(first),
+                    std::move(second));
 }
 
 }  // namespace jacquard

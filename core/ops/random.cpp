@@ -4,6 +4,7 @@
 
 #include "core/ops/as_tensor.h"
 #include "core/ops/checks.h"
+#include "core/tape/call.h"
 #include "core/tape/pending.h"
 #include "jacquard/create.h"
 #include "jacquard/error.h"
@@ -24,17 +25,21 @@ GeneratorState& generator() {
   return state;
 }
 
+tape::Draw next_draw() {
+  GeneratorState& state = generator();
+  tape::Draw draw{};
+  draw.seed.i = static_cast<std::int64_t>(state.seed);
+  draw.offset.i = static_cast<std::int64_t>(state.offset++);
+  return draw;
+}
+
 TrackedTensor draw(const char* name, Op op, const Shape& shape, DType dtype,
                    Device device) {
   ops::check_extents(name, shape);
   if (!is_floating(dtype))
     throw DTypeError(std::string(name) + ": the dtype must be floating, not " +
                      std::string(name_of(dtype)));
-  GeneratorState& state = generator();
-  TrackedTensor drawn = tape::apply_leaf(name, op, shape, dtype, device,
-                                         state.seed, state.offset);
-  ++state.offset;
-  return drawn;
+  return tape::apply_leaf(name, op, shape, dtype, device, next_draw());
 }
 
 }  // namespace
@@ -68,23 +73,34 @@ TrackedTensor randint(std::int64_t low, std::int64_t high, const Shape& shape,
   return cast(u * static_cast<double>(span), DType::int64) + low;
 }
 
+static TrackedTensor run_without_dropout(Operand&& x) {
+  return ops::as_tensor("dropout", x);
+}
+
 // p = 1 keeps nothing, the scale then never matters.
-TrackedTensor dropout(Operand operand, double p, bool training) {
-  if (!(p >= 0 && p <= 1))
-    throw Error("dropout: the probability is " + std::to_string(p) +
-                ", but must be in [0, 1]");
-  TrackedTensor x = ops::as_tensor("dropout", operand);
-  if (!training || p == 0) return x;
+static TrackedTensor run_dropout(Operand&& operand, double p,
+                                 const tape::Draw& draw) {
   const CallSite site = operand.site();
+  TrackedTensor x = ops::as_tensor("dropout", operand);
   const DType uniform =
       x.dtype() == DType::float64 ? DType::float64 : DType::float32;
-  const TrackedTensor u =
-      draw("dropout", Op::uniform, x.shape(), uniform, x.device());
+  const TrackedTensor u = tape::apply_leaf("dropout", Op::uniform, x.shape(),
+                                           uniform, x.device(), draw);
   const double scale = p < 1 ? 1 / (1 - p) : 1;
   TrackedTensor kept = tape::apply("dropout", Op::ge, Operand(u, site), p);
   return tape::apply(
       "dropout", Op::where, Operand(std::move(kept), site),
       tape::apply("dropout", Op::mul, Operand(std::move(x), site), scale), 0.0);
+}
+
+TrackedTensor dropout(Operand x, double p, bool training) {
+  if (!(p >= 0 && p <= 1))
+    throw Error("dropout: the probability is " + std::to_string(p) +
+                ", but must be in [0, 1]");
+  if (!training || p == 0)
+    return tape::call("dropout", x.site(), run_without_dropout, std::move(x));
+  return tape::call("dropout", x.site(), run_dropout, std::move(x), p,
+                    next_draw());
 }
 
 }  // namespace jacquard

@@ -9,6 +9,7 @@
 #include "core/ops/as_tensor.h"
 #include "core/ops/reduced_axes.h"
 #include "core/ops/sum_to.h"
+#include "core/tape/call.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
 #include "jacquard/pointwise.h"
@@ -260,7 +261,7 @@ TrackedTensor power_norm(const TrackedTensor& x, const ReducedAxes& axes,
 
 }  // namespace
 
-TrackedTensor sum(Operand x, Axes axes, bool keepdims) {
+static TrackedTensor run_sum(Operand&& x, Axes&& axes, bool keepdims) {
   const CallSite site = x.site();
   TrackedTensor t = ops::as_tensor("sum", std::move(x));
   const ReducedAxes reduced(t.shape(), axes, "sum");
@@ -269,7 +270,12 @@ TrackedTensor sum(Operand x, Axes axes, bool keepdims) {
                 site);
 }
 
-TrackedTensor mean(Operand x, Axes axes, bool keepdims) {
+TrackedTensor sum(Operand x, Axes axes, bool keepdims) {
+  return tape::call("sum", x.site(), run_sum, std::move(x), std::move(axes),
+                    keepdims);
+}
+
+static TrackedTensor run_mean(Operand&& x, Axes&& axes, bool keepdims) {
   const CallSite site = x.site();
   TrackedTensor t = ops::as_tensor("mean", std::move(x));
   const ReducedAxes reduced(t.shape(), axes, "mean");
@@ -278,7 +284,12 @@ TrackedTensor mean(Operand x, Axes axes, bool keepdims) {
                 site);
 }
 
-TrackedTensor prod(Operand x, Axes named, bool keepdims) {
+TrackedTensor mean(Operand x, Axes axes, bool keepdims) {
+  return tape::call("mean", x.site(), run_mean, std::move(x), std::move(axes),
+                    keepdims);
+}
+
+static TrackedTensor run_prod(Operand&& x, Axes&& named, bool keepdims) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("prod", x);
   const ReducedAxes axes(t.shape(), named, "prod");
@@ -293,39 +304,83 @@ TrackedTensor prod(Operand x, Axes named, bool keepdims) {
       [saved, axes](PullbackContext& c) { pull_back_product(c, saved, axes); });
 }
 
-TrackedTensor max(Operand x, Axes axes, bool keepdims) {
+TrackedTensor prod(Operand x, Axes named, bool keepdims) {
+  return tape::call("prod", x.site(), run_prod, std::move(x), std::move(named),
+                    keepdims);
+}
+
+static TrackedTensor run_max(Operand&& x, Axes&& axes, bool keepdims) {
   return extremum("max", Reduction::max, x, axes, keepdims);
 }
 
-TrackedTensor min(Operand x, Axes axes, bool keepdims) {
+TrackedTensor max(Operand x, Axes axes, bool keepdims) {
+  return tape::call("max", x.site(), run_max, std::move(x), std::move(axes),
+                    keepdims);
+}
+
+static TrackedTensor run_min(Operand&& x, Axes&& axes, bool keepdims) {
   return extremum("min", Reduction::min, x, axes, keepdims);
 }
 
-TrackedTensor argmax(Operand x) {
+TrackedTensor min(Operand x, Axes axes, bool keepdims) {
+  return tape::call("min", x.site(), run_min, std::move(x), std::move(axes),
+                    keepdims);
+}
+
+static TrackedTensor run_argmax(Operand&& x) {
   return position("argmax", pointwise::Op::row_argmax, x);
 }
 
-TrackedTensor argmax(Operand x, int axis, bool keepdims) {
+TrackedTensor argmax(Operand x) {
+  return tape::call("argmax", x.site(), run_argmax, std::move(x));
+}
+
+static TrackedTensor run_argmax_along(Operand&& x, int axis, bool keepdims) {
   return position("argmax", pointwise::Op::row_argmax, x, axis, keepdims);
 }
 
-TrackedTensor argmin(Operand x) {
+TrackedTensor argmax(Operand x, int axis, bool keepdims) {
+  return tape::call("argmax", x.site(), run_argmax_along, std::move(x), axis,
+                    keepdims);
+}
+
+static TrackedTensor run_argmin(Operand&& x) {
   return position("argmin", pointwise::Op::row_argmin, x);
 }
 
-TrackedTensor argmin(Operand x, int axis, bool keepdims) {
+TrackedTensor argmin(Operand x) {
+  return tape::call("argmin", x.site(), run_argmin, std::move(x));
+}
+
+static TrackedTensor run_argmin_along(Operand&& x, int axis, bool keepdims) {
   return position("argmin", pointwise::Op::row_argmin, x, axis, keepdims);
 }
 
-TrackedTensor any(Operand x, Axes axes, bool keepdims) {
+TrackedTensor argmin(Operand x, int axis, bool keepdims) {
+  return tape::call("argmin", x.site(), run_argmin_along, std::move(x), axis,
+                    keepdims);
+}
+
+static TrackedTensor run_any(Operand&& x, Axes&& axes, bool keepdims) {
   return truth("any", Reduction::max, x, axes, keepdims);
 }
 
-TrackedTensor all(Operand x, Axes axes, bool keepdims) {
+TrackedTensor any(Operand x, Axes axes, bool keepdims) {
+  return tape::call("any", x.site(), run_any, std::move(x), std::move(axes),
+                    keepdims);
+}
+
+static TrackedTensor run_all(Operand&& x, Axes&& axes, bool keepdims) {
   return truth("all", Reduction::min, x, axes, keepdims);
 }
 
-TrackedTensor var(Operand x, Axes named, bool keepdims, double correction) {
+TrackedTensor all(Operand x, Axes axes, bool keepdims) {
+  return tape::call("all", x.site(), run_all, std::move(x), std::move(axes),
+                    keepdims);
+}
+
+static TrackedTensor run_var(Operand&& x, Axes&& named, bool keepdims,
+                             double correction) {
   const CallSite site = x.site();
   const TrackedTensor t = floating("var", ops::as_tensor("var", x));
   const ReducedAxes axes(t.shape(), named, "var");
@@ -334,7 +389,13 @@ TrackedTensor var(Operand x, Axes named, bool keepdims, double correction) {
   return tape::apply_cast("var", result, t.dtype());
 }
 
-TrackedTensor std_dev(Operand x, Axes named, bool keepdims, double correction) {
+TrackedTensor var(Operand x, Axes named, bool keepdims, double correction) {
+  return tape::call("var", x.site(), run_var, std::move(x), std::move(named),
+                    keepdims, correction);
+}
+
+static TrackedTensor run_std_dev(Operand&& x, Axes&& named, bool keepdims,
+                                 double correction) {
   const CallSite site = x.site();
   const TrackedTensor t = floating("std_dev", ops::as_tensor("std_dev", x));
   const ReducedAxes axes(t.shape(), named, "std_dev");
@@ -344,7 +405,13 @@ TrackedTensor std_dev(Operand x, Axes named, bool keepdims, double correction) {
   return tape::apply_cast("std_dev", sqrt_flat_at_zero(result), t.dtype());
 }
 
-TrackedTensor norm(Operand x, Axes named, bool keepdims, double p) {
+TrackedTensor std_dev(Operand x, Axes named, bool keepdims, double correction) {
+  return tape::call("std_dev", x.site(), run_std_dev, std::move(x),
+                    std::move(named), keepdims, correction);
+}
+
+static TrackedTensor run_norm(Operand&& x, Axes&& named, bool keepdims,
+                              double p) {
   const CallSite site = x.site();
   const TrackedTensor t = floating("norm", ops::as_tensor("norm", x));
   const ReducedAxes axes(t.shape(), named, "norm");
@@ -364,7 +431,12 @@ TrackedTensor norm(Operand x, Axes named, bool keepdims, double p) {
   return tape::apply_cast("norm", result, t.dtype());
 }
 
-TrackedTensor logsumexp(Operand x, Axes named, bool keepdims) {
+TrackedTensor norm(Operand x, Axes named, bool keepdims, double p) {
+  return tape::call("norm", x.site(), run_norm, std::move(x), std::move(named),
+                    keepdims, p);
+}
+
+static TrackedTensor run_logsumexp(Operand&& x, Axes&& named, bool keepdims) {
   const CallSite site = x.site();
   const TrackedTensor t = floating("logsumexp", ops::as_tensor("logsumexp", x));
   const ReducedAxes axes(t.shape(), named, "logsumexp");
@@ -389,6 +461,11 @@ TrackedTensor logsumexp(Operand x, Axes named, bool keepdims) {
   const TrackedTensor result =
       where(eq(total, 0.0), -infinity, log(total)) + reshape(shift, shape);
   return tape::apply_cast("logsumexp", result, t.dtype());
+}
+
+TrackedTensor logsumexp(Operand x, Axes named, bool keepdims) {
+  return tape::call("logsumexp", x.site(), run_logsumexp, std::move(x),
+                    std::move(named), keepdims);
 }
 
 }  // namespace jacquard

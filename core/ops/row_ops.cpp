@@ -5,6 +5,7 @@
 
 #include "core/ops/as_tensor.h"
 #include "core/ops/term.h"
+#include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
 #include "core/tape/region.h"
@@ -52,12 +53,21 @@ bool awaits_reverse(const TrackedTensor& loss) {
   return loss.is_tracked() && tape::level_depth() == 1 && fusion_enabled();
 }
 
-TrackedTensor softmax(Operand x, int axis) {
+static TrackedTensor run_softmax(Operand&& x, int axis) {
   return along("softmax", Op::row_softmax, std::move(x), axis);
 }
 
-TrackedTensor log_softmax(Operand x, int axis) {
+TrackedTensor softmax(Operand x, int axis) {
+  return tape::call("softmax", x.site(), run_softmax, std::move(x), axis);
+}
+
+static TrackedTensor run_log_softmax(Operand&& x, int axis) {
   return along("log_softmax", Op::row_log_softmax, std::move(x), axis);
+}
+
+TrackedTensor log_softmax(Operand x, int axis) {
+  return tape::call("log_softmax", x.site(), run_log_softmax, std::move(x),
+                    axis);
 }
 
 namespace {
@@ -107,8 +117,8 @@ TrackedTensor row_losses(TrackedTensor z, TrackedTensor target, CallSite site) {
 
 }  // namespace
 
-TrackedTensor cross_entropy(Operand logits, Operand target,
-                            LossReduction reduction) {
+static TrackedTensor run_cross_entropy(Operand&& logits, Operand&& target,
+                                       LossReduction reduction) {
   const CallSite site = logits.site();
   TrackedTensor z = ops::as_tensor(kCrossEntropy, std::move(logits));
   TrackedTensor t = ops::as_tensor(kCrossEntropy, target, z.device());
@@ -133,6 +143,12 @@ TrackedTensor cross_entropy(Operand logits, Operand target,
   return tape::apply_cast(kCrossEntropy, Operand(std::move(loss), site), dtype);
 }
 
+TrackedTensor cross_entropy(Operand logits, Operand target,
+                            LossReduction reduction) {
+  return tape::call("cross_entropy", logits.site(), run_cross_entropy,
+                    std::move(logits), std::move(target), reduction);
+}
+
 namespace {
 
 void check_row_parameter(const char* what, const TrackedTensor& parameter,
@@ -147,8 +163,9 @@ void check_row_parameter(const char* what, const TrackedTensor& parameter,
 
 }  // namespace
 
-TrackedTensor layer_norm(Operand operand, const TrackedTensor& weight,
-                         const TrackedTensor& bias, double eps) {
+static TrackedTensor run_layer_norm(Operand&& operand,
+                                    const TrackedTensor& weight,
+                                    const TrackedTensor& bias, double eps) {
   constexpr const char* name = "layer_norm";
   const CallSite site = operand.site();
   TrackedTensor x = ops::as_tensor(name, std::move(operand));
@@ -173,6 +190,12 @@ TrackedTensor layer_norm(Operand operand, const TrackedTensor& weight,
     y = tape::apply(name, Op::add, Operand(std::move(y), site), bias);
   return forced(name,
                 tape::apply_cast(name, Operand(std::move(y), site), dtype));
+}
+
+TrackedTensor layer_norm(Operand operand, const TrackedTensor& weight,
+                         const TrackedTensor& bias, double eps) {
+  return tape::call("layer_norm", operand.site(), run_layer_norm,
+                    std::move(operand), weight, bias, eps);
 }
 
 }  // namespace jacquard

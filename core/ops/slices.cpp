@@ -5,6 +5,7 @@
 #include "core/ops/as_tensor.h"
 #include "core/ops/operand_checks.h"
 #include "core/ops/slice_region.h"
+#include "core/tape/call.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
 #include "jacquard/create.h"
@@ -135,7 +136,7 @@ ops::SliceRegion region_of(const Shape& shape, const std::vector<Slice>& slices,
 
 }  // namespace
 
-TrackedTensor slice(Operand x, int axis, Slice s) {
+static TrackedTensor run_slice(Operand&& x, int axis, Slice s) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("slice", x);
   ops::SliceRegion region = ops::SliceRegion::whole(t.shape());
@@ -143,13 +144,21 @@ TrackedTensor slice(Operand x, int axis, Slice s) {
   return ops::take("slice", site, t, region);
 }
 
-TrackedTensor slice(Operand x, const std::vector<Slice>& slices) {
+TrackedTensor slice(Operand x, int axis, Slice s) {
+  return tape::call("slice", x.site(), run_slice, std::move(x), axis, s);
+}
+
+static TrackedTensor run_slices(Operand&& x, const std::vector<Slice>& slices) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("slice", x);
   return ops::take("slice", site, t, region_of(t.shape(), slices, "slice"));
 }
 
-TrackedTensor select(Operand x, int axis, std::int64_t i) {
+TrackedTensor slice(Operand x, const std::vector<Slice>& slices) {
+  return tape::call("slice", x.site(), run_slices, std::move(x), slices);
+}
+
+static TrackedTensor run_select(Operand&& x, int axis, std::int64_t i) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("select", x);
   axis = normalize_axis(axis, t.shape(), "select");
@@ -163,7 +172,11 @@ TrackedTensor select(Operand x, int axis, std::int64_t i) {
   return ops::take("select", site, t, region);
 }
 
-TrackedTensor flip(Operand x, Axes axes) {
+TrackedTensor select(Operand x, int axis, std::int64_t i) {
+  return tape::call("select", x.site(), run_select, std::move(x), axis, i);
+}
+
+static TrackedTensor run_flip(Operand&& x, Axes&& axes) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("flip", x);
   ops::SliceRegion region = ops::SliceRegion::whole(t.shape());
@@ -183,8 +196,13 @@ TrackedTensor flip(Operand x, Axes axes) {
   return ops::take("flip", site, t, region);
 }
 
-std::vector<TrackedTensor> split(const TrackedTensor& x, std::int64_t size,
-                                 int axis, CallSite site) {
+TrackedTensor flip(Operand x, Axes axes) {
+  return tape::call("flip", x.site(), run_flip, std::move(x), std::move(axes));
+}
+
+static std::vector<TrackedTensor> run_split(const TrackedTensor& x,
+                                            std::int64_t size, int axis,
+                                            CallSite site) {
   axis = normalize_axis(axis, x.shape(), "split");
   if (size <= 0)
     throw ShapeError("split: pieces of " + std::to_string(size) +
@@ -202,13 +220,25 @@ std::vector<TrackedTensor> split(const TrackedTensor& x, std::int64_t size,
   return pieces;
 }
 
-TrackedTensor slice_put(Operand x, const std::vector<Slice>& slices,
-                        Operand v) {
+std::vector<TrackedTensor> split(const TrackedTensor& x, std::int64_t size,
+                                 int axis, CallSite site) {
+  return tape::call("split", site, run_split, x, size, axis, site);
+}
+
+static TrackedTensor run_slice_put(Operand&& x,
+                                   const std::vector<Slice>& slices,
+                                   Operand&& v) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("slice_put", x);
   return ops::put("slice_put", site, t,
                   region_of(t.shape(), slices, "slice_put"),
                   ops::values_for("slice_put", t, v));
+}
+
+TrackedTensor slice_put(Operand x, const std::vector<Slice>& slices,
+                        Operand v) {
+  return tape::call("slice_put", x.site(), run_slice_put, std::move(x), slices,
+                    std::move(v));
 }
 
 }  // namespace jacquard

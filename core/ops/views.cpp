@@ -3,6 +3,7 @@
 
 #include "core/ops/as_tensor.h"
 #include "core/ops/sum_to.h"
+#include "core/tape/call.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
 #include "core/tensor/layout.h"
@@ -48,14 +49,18 @@ std::string list_of(const std::vector<int>& axes) {
 
 }  // namespace
 
-TrackedTensor reshape(Operand x, const Shape& shape) {
+static TrackedTensor run_reshape(Operand&& x, const Shape& shape) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("reshape", x);
   return reshaped("reshape", site, t,
                   resolve_reshape(t.shape(), shape, "reshape"));
 }
 
-TrackedTensor flatten(Operand x, int first, int last) {
+TrackedTensor reshape(Operand x, const Shape& shape) {
+  return tape::call("reshape", x.site(), run_reshape, std::move(x), shape);
+}
+
+static TrackedTensor run_flatten(Operand&& x, int first, int last) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("flatten", x);
   if (t.rank() == 0) return reshaped("flatten", site, t, {1});
@@ -78,7 +83,12 @@ TrackedTensor flatten(Operand x, int first, int last) {
   return reshaped("flatten", site, t, shape);
 }
 
-TrackedTensor permute(Operand x, std::vector<int> axes) {
+TrackedTensor flatten(Operand x, int first, int last) {
+  return tape::call("flatten", x.site(), run_flatten, std::move(x), first,
+                    last);
+}
+
+static TrackedTensor run_permute(Operand&& x, std::vector<int>&& axes) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("permute", x);
   unsigned seen = 0;
@@ -94,7 +104,12 @@ TrackedTensor permute(Operand x, std::vector<int> axes) {
   return permuted("permute", site, t, order);
 }
 
-TrackedTensor transpose(Operand x, int a, int b) {
+TrackedTensor permute(Operand x, std::vector<int> axes) {
+  return tape::call("permute", x.site(), run_permute, std::move(x),
+                    std::move(axes));
+}
+
+static TrackedTensor run_transpose(Operand&& x, int a, int b) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("transpose", x);
   a = normalize_axis(a, t.shape(), "transpose");
@@ -109,7 +124,11 @@ TrackedTensor transpose(Operand x, int a, int b) {
       [a, b](PullbackContext& c) { c.add(0, transpose(c.cotangent(), a, b)); });
 }
 
-TrackedTensor expand(Operand x, const Shape& shape) {
+TrackedTensor transpose(Operand x, int a, int b) {
+  return tape::call("transpose", x.site(), run_transpose, std::move(x), a, b);
+}
+
+static TrackedTensor run_expand(Operand&& x, const Shape& shape) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("expand", x);
   Shape to = shape;
@@ -131,7 +150,11 @@ TrackedTensor expand(Operand x, const Shape& shape) {
                       });
 }
 
-TrackedTensor squeeze(Operand x) {
+TrackedTensor expand(Operand x, const Shape& shape) {
+  return tape::call("expand", x.site(), run_expand, std::move(x), shape);
+}
+
+static TrackedTensor run_squeeze(Operand&& x) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("squeeze", x);
   Shape shape;
@@ -140,7 +163,11 @@ TrackedTensor squeeze(Operand x) {
   return reshaped("squeeze", site, t, shape);
 }
 
-TrackedTensor squeeze(Operand x, int axis) {
+TrackedTensor squeeze(Operand x) {
+  return tape::call("squeeze", x.site(), run_squeeze, std::move(x));
+}
+
+static TrackedTensor run_squeeze_axis(Operand&& x, int axis) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("squeeze", x);
   Shape shape = t.shape();
@@ -153,7 +180,11 @@ TrackedTensor squeeze(Operand x, int axis) {
   return reshaped("squeeze", site, t, shape);
 }
 
-TrackedTensor unsqueeze(Operand x, int axis) {
+TrackedTensor squeeze(Operand x, int axis) {
+  return tape::call("squeeze", x.site(), run_squeeze_axis, std::move(x), axis);
+}
+
+static TrackedTensor run_unsqueeze(Operand&& x, int axis) {
   const CallSite site = x.site();
   const TrackedTensor t = ops::as_tensor("unsqueeze", x);
   Shape shape = t.shape();
@@ -165,6 +196,10 @@ TrackedTensor unsqueeze(Operand x, int axis) {
                      " with one axis more");
   shape.insert(axis < 0 ? axis + rank : axis, 1);
   return reshaped("unsqueeze", site, t, shape);
+}
+
+TrackedTensor unsqueeze(Operand x, int axis) {
+  return tape::call("unsqueeze", x.site(), run_unsqueeze, std::move(x), axis);
 }
 
 }  // namespace jacquard

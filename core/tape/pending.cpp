@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/planned_scalar.h"
 #include "core/tape/region.h"
@@ -219,7 +220,7 @@ TrackedTensor make_pending(const char* name, CallSite site, Op op, DType dtype,
   return handle(std::move(v));
 }
 
-TrackedTensor apply(const char* name, Op op, Operand a) {
+static TrackedTensor run_unary(const char* name, Op op, Operand&& a) {
   const Operand* all[] = {&a};
   const Device device = device_of(name, all, 1);
   const CallSite site = a.site();
@@ -228,7 +229,12 @@ TrackedTensor apply(const char* name, Op op, Operand a) {
                       to_arg(std::move(a), t, name), {}, {});
 }
 
-TrackedTensor apply(const char* name, Op op, Operand a, Operand b) {
+TrackedTensor apply(const char* name, Op op, Operand a) {
+  return call(name, a.site(), run_unary, name, op, std::move(a));
+}
+
+static TrackedTensor run_binary(const char* name, Op op, Operand&& a,
+                                Operand&& b) {
   const Operand* all[] = {&a, &b};
   const Device device = device_of(name, all, 2);
   const CallSite site = a.site();
@@ -240,7 +246,12 @@ TrackedTensor apply(const char* name, Op op, Operand a, Operand b) {
                       std::move(x), std::move(y), {});
 }
 
-TrackedTensor apply(const char* name, Op op, Operand a, Operand b, Operand c) {
+TrackedTensor apply(const char* name, Op op, Operand a, Operand b) {
+  return call(name, a.site(), run_binary, name, op, std::move(a), std::move(b));
+}
+
+static TrackedTensor run_ternary(const char* name, Op op, Operand&& a,
+                                 Operand&& b, Operand&& c) {
   const Operand* all[] = {&a, &b, &c};
   const Device device = device_of(name, all, 3);
   const CallSite site = a.site();
@@ -255,8 +266,14 @@ TrackedTensor apply(const char* name, Op op, Operand a, Operand b, Operand c) {
       to_arg(std::move(b), t, name), to_arg(std::move(c), t, name));
 }
 
-TrackedTensor attach(const char* name, CallSite site, TrackedTensor value,
-                     TrackedTensor x, Operand derivative) {
+TrackedTensor apply(const char* name, Op op, Operand a, Operand b, Operand c) {
+  return call(name, a.site(), run_ternary, name, op, std::move(a), std::move(b),
+              std::move(c));
+}
+
+static TrackedTensor run_attach(const char* name, CallSite site,
+                                TrackedTensor value, TrackedTensor x,
+                                Operand derivative) {
   const DType dtype = value.dtype();
   const Device device = value.device();
   return make_pending(name, site, Op::attach, dtype, dtype, device,
@@ -265,15 +282,25 @@ TrackedTensor attach(const char* name, CallSite site, TrackedTensor value,
                       to_arg(std::move(derivative), dtype, name));
 }
 
-TrackedTensor apply_cast(const char* name, Operand x, DType dtype) {
-  if (!x.is_scalar() && x.tensor().dtype() == dtype)
-    return std::move(x).tensor();
+TrackedTensor attach(const char* name, CallSite site, TrackedTensor value,
+                     TrackedTensor x, Operand derivative) {
+  return call(name, site, run_attach, name, site, std::move(value),
+              std::move(x), std::move(derivative));
+}
+
+static TrackedTensor run_cast(const char* name, Operand&& x, DType dtype) {
   const Operand* all[] = {&x};
   const Device device = device_of(name, all, 1);
   const CallSite site = x.site();
   const DType from = common_type(x, x);
   return make_pending(name, site, Op::cast, dtype, from, device,
                       to_arg(std::move(x), from, name), {}, {});
+}
+
+TrackedTensor apply_cast(const char* name, Operand x, DType dtype) {
+  if (!x.is_scalar() && x.tensor().dtype() == dtype)
+    return std::move(x).tensor();
+  return call(name, x.site(), run_cast, name, std::move(x), dtype);
 }
 
 TrackedTensor apply_row(const char* name, Op op, TrackedTensor a,
@@ -316,20 +343,13 @@ TrackedTensor apply_reduction(const char* name, Reduction reduction,
                            std::move(e)));
 }
 
-TrackedTensor apply_leaf(const char* name, Op op, const Shape& shape,
-                         DType dtype, Device device, std::uint64_t seed,
-                         std::uint64_t offset) {
-  Expression e;
-  e.op = op;
-  if (op != Op::index) {
-    e.args[0].kind = e.args[1].kind = Arg::Kind::slot;
-    e.args[0].scalar.i = static_cast<std::int64_t>(seed);
-    e.args[1].scalar.i = static_cast<std::int64_t>(offset);
-  }
+static TrackedTensor make_leaf(const char* name, const Shape& shape,
+                               DType dtype, Device device, Expression e) {
   Traits traits;
   traits.size.leaves = 1;
-  return handle(make_value(name, {}, shape, dtype, device, op == Op::index,
-                           traits, std::move(e)));
+  const bool light = e.op == Op::index;
+  return handle(
+      make_value(name, {}, shape, dtype, device, light, traits, std::move(e)));
 }
 
 TrackedTensor structural_zero(const Shape& shape, DType dtype, Device device) {
@@ -338,14 +358,46 @@ TrackedTensor structural_zero(const Shape& shape, DType dtype, Device device) {
   return z;
 }
 
-TrackedTensor apply_fill(const char* name, const Shape& shape, DType dtype,
-                         Device device, Literal value) {
+static TrackedTensor run_index(const char* name, const Shape& shape,
+                               DType dtype, Device device) {
+  Expression e;
+  e.op = Op::index;
+  return make_leaf(name, shape, dtype, device, std::move(e));
+}
+
+TrackedTensor apply_index(const char* name, const Shape& shape, DType dtype,
+                          Device device) {
+  return call(name, {}, run_index, name, shape, dtype, device);
+}
+
+static TrackedTensor run_leaf(const char* name, Op op, const Shape& shape,
+                              DType dtype, Device device, const Draw& draw) {
+  Expression e;
+  e.op = op;
+  e.args[0].kind = e.args[1].kind = Arg::Kind::slot;
+  e.args[0].scalar = draw.seed;
+  e.args[1].scalar = draw.offset;
+  return make_leaf(name, shape, dtype, device, std::move(e));
+}
+
+TrackedTensor apply_leaf(const char* name, Op op, const Shape& shape,
+                         DType dtype, Device device, const Draw& draw) {
+  return call(name, {}, run_leaf, name, op, shape, dtype, device, draw);
+}
+
+static TrackedTensor run_fill(const char* name, const Shape& shape, DType dtype,
+                              Device device, Literal value) {
   Expression e;
   e.op = Op::slot;
   e.args[0].kind = Arg::Kind::slot;
   e.args[0].scalar = value;
   return handle(
       make_value(name, {}, shape, dtype, device, true, {}, std::move(e)));
+}
+
+TrackedTensor apply_fill(const char* name, const Shape& shape, DType dtype,
+                         Device device, Literal value) {
+  return call(name, {}, run_fill, name, shape, dtype, device, value);
 }
 
 }  // namespace jacquard::tape

@@ -1,6 +1,7 @@
 // Makes pending values: what elementwise operations call.
 #pragma once
 
+#include "core/tape/call_arguments.h"
 #include "core/tape/value.h"
 #include "jacquard/tracked_tensor.h"
 
@@ -37,11 +38,12 @@ TrackedTensor apply_reduction(const char* name, Reduction reduction,
                               TrackedTensor x, unsigned axes, bool keepdims,
                               DType dtype, CallSite site);
 
-// Leaves without memory: op is index (int64; no slots), uniform or normal (seed
-// and offset). A pending constant.
+// Leaves without memory, pending constants: the row-major positions, and
+// random numbers (op is uniform or normal) from a place of the sequence.
+TrackedTensor apply_index(const char* name, const Shape& shape, DType dtype,
+                          Device device);
 TrackedTensor apply_leaf(const char* name, Op op, const Shape& shape,
-                         DType dtype, Device device, std::uint64_t seed,
-                         std::uint64_t offset);
+                         DType dtype, Device device, const Draw& draw);
 // The gradient where no path leads: reads as zeros.
 TrackedTensor structural_zero(const Shape& shape, DType dtype, Device device);
 // A pending constant filled with a scalar.

@@ -293,11 +293,12 @@ void RegionPullback::instantiate(PullbackContext& context,
       continue;
     }
     const pointwise::Leaf& l = program_->leaves()[source];
-    const bool random = l.op != Op::index;
-    leaves.push_back(apply_leaf(
-        context.name(), l.op, s.own_shape, l.dtype, cotangent.device(),
-        random ? static_cast<std::uint64_t>(slots_[l.seed_slot].i) : 0,
-        random ? static_cast<std::uint64_t>(slots_[l.offset_slot].i) : 0));
+    const Device device = cotangent.device();
+    leaves.push_back(
+        l.op == Op::index
+            ? apply_index(context.name(), s.own_shape, l.dtype, device)
+            : apply_leaf(context.name(), l.op, s.own_shape, l.dtype, device,
+                         {slots_[l.seed_slot], slots_[l.offset_slot]}));
   }
   for (std::size_t i = 0; i < reverse.means.size(); ++i)
     slots.push_back({.f = inverse_count()});
@@ -368,8 +369,7 @@ std::vector<TrackedTensor> instantiate(const Program& program,
         args[r] = {{}, program.code().constants[in.imm], Arg::Kind::literal};
         continue;
       case Op::row_index:
-        args[r] = as_value(
-            apply_leaf(name, Op::index, {cols}, DType::int64, device, 0, 0));
+        args[r] = as_value(apply_index(name, {cols}, DType::int64, device));
         continue;
       case Op::row_length: {
         Literal n;

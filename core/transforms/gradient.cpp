@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
 #include "core/tape/pending_root.h"
@@ -93,8 +94,8 @@ void commit(const std::vector<Walk::Result>& results) {
 
 }  // namespace
 
-void backward(const TrackedTensor& y, TrackedTensor seed,
-              BackwardOptions options, CallSite site) {
+static void run_backward(const TrackedTensor& y, TrackedTensor seed,
+                         bool retain_graph, CallSite site) {
   ValuePtr v = tape::snapshot(y, "backward");
   tape::force(*v);
   if (!v->node())
@@ -103,14 +104,22 @@ void backward(const TrackedTensor& y, TrackedTensor seed,
         "computed under NoGrad or behind stop_gradient");
   Node& root = *v->node();
   seed = seed_for(root, seed, "backward", site);
-  Walk walk(root, {}, {false, options.retain_graph, "backward"});
+  Walk walk(root, {}, {false, retain_graph, "backward"});
   walk.run(std::move(seed));
   commit(walk.results);
   keep_gradients(walk.retained);
 }
 
+void backward(const TrackedTensor& y, TrackedTensor seed,
+              BackwardOptions options, CallSite site) {
+  tape::call("backward", site, run_backward, y, std::move(seed),
+             options.retain_graph, site);
+}
+
 namespace detail {
 namespace {
+
+using Tensors = std::vector<TrackedTensor>;
 
 TrackedTensor structural_zero(const TrackedTensor& like) {
   return tape::structural_zero(like.shape(), like.dtype(), like.device());
@@ -124,21 +133,23 @@ struct Start {
 
 // A root that all tracked outputs with a seed are inputs of, so that one walk
 // starts from all of them. Nothing if there are none.
-Start joint_start(const std::vector<Level::Output>& outputs,
-                  const char* transform, CallSite site) {
-  std::vector<TrackedTensor> cotangents;
+Start joint_start(const Tensors& ys, const Tensors& seeds,
+                  const std::vector<std::string>& paths, const char* transform,
+                  CallSite site) {
+  Tensors cotangents;
   std::vector<NodePtr> inputs;
-  for (const Level::Output& o : outputs) {
-    if (!o.seed.defined()) continue;
-    ValuePtr v = tape::snapshot(o.y, transform);
+  for (std::size_t i = 0; i < ys.size(); ++i) {
+    if (!seeds[i].defined()) continue;
+    ValuePtr v = tape::snapshot(ys[i], transform);
     tape::force(*v);
-    const std::string op = std::string(transform) + ": seed \"" + o.path + "\"";
+    const std::string op =
+        std::string(transform) + ": seed \"" + paths[i] + "\"";
     if (v->node()) {
       cotangents.push_back(
-          tape::checked_cotangent(o.seed, *v->node(), op.c_str(), site));
+          tape::checked_cotangent(seeds[i], *v->node(), op.c_str(), site));
       inputs.push_back(v->node());
-    } else if (o.seed.shape() != v->shape) {
-      throw GraphError(op + " has shape " + to_string(o.seed.shape()) +
+    } else if (seeds[i].shape() != v->shape) {
+      throw GraphError(op + " has shape " + to_string(seeds[i].shape()) +
                        ", the value " + to_string(v->shape));
     }
   }
@@ -157,6 +168,151 @@ Start joint_start(const std::vector<Level::Output>& outputs,
   return {std::move(root), any};
 }
 
+// The node of a leaf that is watched stands before the leaf's own.
+constexpr const char* kWatched = "watched";
+
+// A value over x's memory, whose node leads to x's.
+TrackedTensor alias_of(const TrackedTensor& x, const char* name,
+                       const char* transform, CallSite site) {
+  ValuePtr v = tape::snapshot(x, transform);
+  tape::force(*v);
+  auto node = make_intrusive<Node>(tape::next_id(), name, site, v->shape,
+                                   v->dtype, v->stream);
+  if (v->node()) {
+    auto pass = [](tape::PullbackContext& c) { c.add(0, c.cotangent()); };
+    tape::PullbackPtr pullback = tape::make_pullback(pass);
+    pullback->add_edge(v->node());
+    node->set_pullback(std::move(pullback));
+  }
+  return tape::handle(make_intrusive<Value>(v->tensor(), std::move(node)));
+}
+
+TrackedTensor run_enter(const TrackedTensor& x, const char* transform,
+                        CallSite site) {
+  return alias_of(x, "argument", transform, site);
+}
+
+TrackedTensor run_watch(const TrackedTensor& leaf, CallSite site) {
+  if (!leaf.is_leaf())
+    throw GraphError("gradient: implicit parameters must be leaves (param)");
+  return alias_of(leaf, kWatched, "gradient", site);
+}
+
+// Whether a walk is recorded: because its level was opened inside another one,
+// or because it begins in one, as a pullback's may.
+bool is_recorded(bool asked) {
+  return asked || (tape::grad_enabled() && tape::level_depth() > 0);
+}
+
+// What is entered in a level, and how it is walked.
+struct Entered {
+  const Tensors& values;
+  bool asked, retain, allow_unused;
+  const char* transform;
+  std::vector<NodePtr> targets = {};
+  std::uint64_t keep_before = 0;  // what a walk doesn't give up
+
+  void find_targets();
+  // What a walk from root leaves at the targets; nothing if no path leads
+  // there.
+  std::vector<Walk::Result> run(Node& root, const TrackedTensor& seed);
+  Tensors shown(const std::vector<Walk::Result>& found) const;
+  void require_allowed_unused() const;
+};
+
+void Entered::find_targets() {
+  for (const TrackedTensor& x : values) {
+    const NodePtr& node = x.value()->node();
+    if (node->name != kWatched) {
+      targets.push_back(node);
+      continue;
+    }
+    if (keep_before == 0) keep_before = node->id;
+    targets.push_back(node->pullback()->edges()[0]);
+  }
+}
+
+std::vector<Walk::Result> Entered::run(Node& root, const TrackedTensor& seed) {
+  if (targets.empty()) return {};
+  Walk walk(root, targets,
+            {is_recorded(asked), retain, transform, keep_before});
+  if (!walk.reaches_target()) return {};
+  walk.run(seed);
+  keep_gradients(walk.retained);
+  return std::move(walk.results);
+}
+
+Tensors Entered::shown(const std::vector<Walk::Result>& found) const {
+  tape::PointerMap places;
+  for (std::size_t i = 0; i < found.size(); ++i)
+    places.insert(found[i].node.get(), static_cast<int>(i));
+  Tensors grads;
+  for (std::size_t k = 0; k < targets.size(); ++k) {
+    const int i = places.find(targets[k].get());
+    TrackedTensor g;
+    if (i >= 0) g = found[static_cast<std::size_t>(i)].cotangent;
+    grads.push_back(g.defined() ? std::move(g) : structural_zero(values[k]));
+  }
+  return grads;
+}
+
+void Entered::require_allowed_unused() const {
+  if (allow_unused) return;
+  const std::string name = transform;
+  if (values.empty())
+    throw GraphError(name +
+                     ": no argument has a parameter: floating scalars and "
+                     "tensors of a floating dtype that are trainable");
+  throw GraphError(
+      name +
+      ": the result depends on none of the arguments; did the function use a "
+      "captured copy instead of its parameter?");
+}
+
+Tensors run_walk(const TrackedTensor& y, const TrackedTensor& seed,
+                 const Tensors& values, bool asked, bool retain,
+                 bool allow_unused, const char* transform, CallSite site) {
+  Entered entered{values, asked, retain, allow_unused, transform};
+  entered.find_targets();
+  ValuePtr v = tape::snapshot(y, transform);
+  std::optional<tape::PendingRoot> pending;
+  if (!is_recorded(asked) && !seed.defined()) pending.emplace(v);
+  if (!pending || !pending->node()) tape::force(*v);
+  const NodePtr root = v->written() ? v->node() : pending->node();
+  std::vector<Walk::Result> found;
+  if (root) found = entered.run(*root, seed_for(*root, seed, transform, site));
+  if (pending) pending->finish();
+  if (found.empty()) entered.require_allowed_unused();
+  return entered.shown(found);
+}
+
+Tensors run_walk_all(const Tensors& ys, const Tensors& seeds,
+                     const std::vector<std::string>& paths,
+                     const Tensors& values, bool asked, bool retain,
+                     bool allow_unused, const char* transform, CallSite site) {
+  Entered entered{values, asked, retain, allow_unused, transform};
+  entered.find_targets();
+  const Start start = joint_start(ys, seeds, paths, transform, site);
+  std::vector<Walk::Result> found;
+  if (start.root) found = entered.run(*start.root, start.seed);
+  bool seeded = false;
+  for (const TrackedTensor& s : seeds) seeded = seeded || s.defined();
+  if (seeded && found.empty()) entered.require_allowed_unused();
+  return entered.shown(found);
+}
+
+TrackedTensor run_result(const TrackedTensor& y, bool asked) {
+  return is_recorded(asked) ? y : TrackedTensor(y.data());
+}
+
+// What makes two handles the same parameter.
+const void* identity_of(const TrackedTensor& x) {
+  const Value& v = *x.value();
+  if (v.cell) return v.cell->node.get();
+  if (v.written() && v.node()) return v.node().get();
+  return &v;
+}
+
 }  // namespace
 
 struct Level::State {
@@ -168,66 +324,10 @@ struct Level::State {
   GradientOptions options;
   const char* transform;
   CallSite site;
-  std::uint64_t opened = 0;       // the number of its call
-  std::uint64_t keep_before = 0;  // what a walk doesn't give up
   bool recording = false;
   bool open = true;
   bool grad_before = true;
-
-  // Whether a walk that begins now is recorded: a pullback may be called inside
-  // a transform that was opened later.
-  bool records_now() const {
-    return recording || (tape::grad_enabled() && tape::level_depth() > 0);
-  }
-  std::vector<Walk::Result> run(Node& root, const TrackedTensor& seed,
-                                bool retain) const;
-  std::vector<TrackedTensor> shown(
-      const std::vector<Walk::Result>& found) const;
-  void require_allowed_unused() const;
 };
-
-// What a walk from root leaves at the aliases; nothing if no path leads there.
-std::vector<Walk::Result> Level::State::run(Node& root,
-                                            const TrackedTensor& seed,
-                                            bool retain) const {
-  std::vector<NodePtr> targets;
-  for (const TrackedTensor& alias : order)
-    targets.push_back(alias.value()->node());
-  if (targets.empty()) return {};
-  Walk walk(root, targets, {records_now(), retain, transform, keep_before});
-  if (!walk.reaches_target()) return {};
-  walk.run(seed);
-  keep_gradients(walk.retained);
-  return std::move(walk.results);
-}
-
-std::vector<TrackedTensor> Level::State::shown(
-    const std::vector<Walk::Result>& found) const {
-  tape::PointerMap places;
-  for (std::size_t i = 0; i < found.size(); ++i)
-    places.insert(found[i].node.get(), static_cast<int>(i));
-  std::vector<TrackedTensor> grads;
-  for (const TrackedTensor& alias : order) {
-    const int i = places.find(alias.value()->node().get());
-    TrackedTensor g;
-    if (i >= 0) g = found[static_cast<std::size_t>(i)].cotangent;
-    grads.push_back(g.defined() ? std::move(g) : structural_zero(alias));
-  }
-  return grads;
-}
-
-void Level::State::require_allowed_unused() const {
-  if (options.allow_unused) return;
-  const std::string name = transform;
-  if (order.empty())
-    throw GraphError(name +
-                     ": no argument has a parameter: floating scalars and "
-                     "tensors of a floating dtype that are trainable");
-  throw GraphError(
-      name +
-      ": the result depends on none of the arguments; did the function use a "
-      "captured copy instead of its parameter?");
-}
 
 Level::Level(GradientOptions options, CallSite site, const char* transform)
     : state_(std::make_unique<State>()) {
@@ -236,7 +336,6 @@ Level::Level(GradientOptions options, CallSite site, const char* transform)
   state_->site = site;
   state_->recording = tape::grad_enabled() &&
                       (state_->options.create_graph || tape::level_depth() > 0);
-  state_->opened = tape::next_id();
   tape::change_level_depth(1);
   state_->grad_before = tape::set_grad_enabled(true);
 }
@@ -250,10 +349,10 @@ void Level::close() {
 }
 
 TrackedTensor Level::enter(const TrackedTensor& x, int argument) {
-  ValuePtr v = tape::snapshot(x, state_->transform);
-  tape::force(*v);
-  const void* identity = v->node() ? static_cast<const void*>(v->node().get())
-                                   : static_cast<const void*>(v.get());
+  if (!x.defined())
+    throw GraphError(std::string(state_->transform) +
+                     ": a parameter is undefined");
+  const void* const identity = identity_of(x);
   if (std::exchange(state_->argument, argument) != argument)
     state_->known.clear();
   const int before = state_->known.find(identity);
@@ -262,25 +361,16 @@ TrackedTensor Level::enter(const TrackedTensor& x, int argument) {
     state_->order.push_back(alias);
     return alias;
   }
-  auto node = make_intrusive<Node>(tape::next_id(), "argument", state_->site,
-                                   v->shape, v->dtype, v->stream);
-  if (v->node()) {
-    auto pass = [](tape::PullbackContext& c) { c.add(0, c.cotangent()); };
-    tape::PullbackPtr pullback = tape::make_pullback(pass);
-    pullback->add_edge(v->node());
-    node->set_pullback(std::move(pullback));
-  }
-  TrackedTensor alias = tape::handle(make_intrusive<Value>(v->tensor(), node));
+  const TrackedTensor alias = tape::call("argument", state_->site, run_enter, x,
+                                         state_->transform, state_->site);
   state_->known.insert(identity, static_cast<int>(state_->order.size()));
   state_->order.push_back(alias);
   return alias;
 }
 
 void Level::watch(const TrackedTensor& leaf) {
-  if (!leaf.is_leaf())
-    throw GraphError("gradient: implicit parameters must be leaves (param)");
-  state_->order.push_back(tape::handle(tape::snapshot(leaf, "gradient")));
-  state_->keep_before = state_->opened;
+  state_->order.push_back(
+      tape::call("watch", state_->site, run_watch, leaf, state_->site));
 }
 
 TrackedTensor Level::take(const Path& path, const TrackedTensor& x,
@@ -296,34 +386,29 @@ const std::vector<bool>& Level::taken() const { return state_->taken; }
 
 std::vector<TrackedTensor> Level::walk(const TrackedTensor& y,
                                        const TrackedTensor& seed, bool retain) {
-  const char* transform = state_->transform;
-  ValuePtr v = tape::snapshot(y, transform);
-  std::optional<tape::PendingRoot> pending;
-  if (!state_->records_now() && !seed.defined()) pending.emplace(v);
-  if (!pending || !pending->node()) tape::force(*v);
-  const NodePtr root = v->written() ? v->node() : pending->node();
-  std::vector<Walk::Result> found;
-  if (root)
-    found = state_->run(*root, seed_for(*root, seed, transform, state_->site),
-                        retain);
-  if (pending) pending->finish();
-  if (found.empty()) state_->require_allowed_unused();
-  return state_->shown(found);
+  return tape::call(state_->transform, state_->site, run_walk, y, seed,
+                    state_->order, state_->recording, retain,
+                    state_->options.allow_unused, state_->transform,
+                    state_->site);
 }
 
 std::vector<TrackedTensor> Level::walk_all(const std::vector<Output>& outputs,
                                            bool retain) {
-  const Start start = joint_start(outputs, state_->transform, state_->site);
-  std::vector<Walk::Result> found;
-  if (start.root) found = state_->run(*start.root, start.seed, retain);
-  bool seeded = false;
-  for (const Output& o : outputs) seeded = seeded || o.seed.defined();
-  if (seeded && found.empty()) state_->require_allowed_unused();
-  return state_->shown(found);
+  Tensors ys, seeds;
+  std::vector<std::string> paths;
+  for (const Output& o : outputs) {
+    ys.push_back(o.y);
+    seeds.push_back(o.seed);
+    paths.push_back(o.path);
+  }
+  return tape::call(state_->transform, state_->site, run_walk_all, ys, seeds,
+                    paths, state_->order, state_->recording, retain,
+                    state_->options.allow_unused, state_->transform,
+                    state_->site);
 }
 
 TrackedTensor Level::result(const TrackedTensor& y) const {
-  return state_->recording ? y : TrackedTensor(y.data());
+  return tape::call("result", state_->site, run_result, y, state_->recording);
 }
 
 void check_loss(const TrackedTensor& y, const char* transform) {

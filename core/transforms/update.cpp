@@ -4,6 +4,7 @@
 
 #include "core/backend/launch.h"
 #include "core/tape/bindings.h"
+#include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/region_builder.h"
 #include "core/tape/value.h"
@@ -97,9 +98,13 @@ struct Traced {
   std::vector<std::size_t> leaf_of;  // program leaf → tensor of a group
 };
 
-Traced trace(const Group& group, int outputs, const UpdateRule& f) {
+Traced trace_rule(const Group& group, int outputs, const UpdateRule& f) {
+  const tape::Unobserved aside;
   Group stand_ins;
-  for (const TrackedTensor& t : group) stand_ins.emplace_back(t.data());
+  for (const TrackedTensor& t : group)
+    stand_ins.emplace_back(
+        Tensor::empty({}, t.dtype(), t.device())
+            .view(t.shape(), Strides::filled(t.rank(), 0), 0));
   NoGrad constant;
   const AlwaysFused fused;
   const std::vector<TrackedTensor> results = f(stand_ins);
@@ -139,11 +144,10 @@ Traced trace(const Group& group, int outputs, const UpdateRule& f) {
 
 }  // namespace
 
-void update_in_place(const std::vector<Group>& groups, int outputs,
-                     const UpdateRule& f, CallSite) {
-  if (groups.empty()) return;
-  check_groups(groups, outputs);
-  const Traced traced = trace(groups[0], outputs, f);
+static void run_update(const std::vector<Group>& groups, int outputs,
+                       const pointwise::ProgramPtr& program,
+                       const std::vector<std::size_t>& leaf_of,
+                       const std::vector<tape::Literal>& slots) {
   std::vector<std::vector<backend::Binding>> leaves(groups.size());
   std::vector<std::vector<backend::OutputBinding>> targets(groups.size());
   std::vector<backend::ProgramLaunch> work;
@@ -160,16 +164,24 @@ void update_in_place(const std::vector<Group>& groups, int outputs,
       tensors[g][i] = writable(groups[g][i]);
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const Shape& space = groups[g][0].shape();
-    for (std::size_t k : traced.leaf_of)
+    for (std::size_t k : leaf_of)
       leaves[g].push_back(tape::bind(tensors[g][k], space));
     for (std::size_t i = 0; i < static_cast<std::size_t>(outputs); ++i)
       targets[g].push_back(
           tape::bind_output(tensors[g][i], space, space, false));
-    work.push_back(
-        {traced.program.get(), space, leaves[g], traced.slots, targets[g]});
+    work.push_back({program.get(), space, leaves[g], slots, targets[g]});
   }
   backend::launch_list("update_in_place", work,
                        current_stream(tensors[0][0].device()));
+}
+
+void update_in_place(const std::vector<Group>& groups, int outputs,
+                     const UpdateRule& f, CallSite site) {
+  if (groups.empty()) return;
+  check_groups(groups, outputs);
+  Traced rule = trace_rule(groups[0], outputs, f);
+  tape::call("update_in_place", site, run_update, groups, outputs, rule.program,
+             rule.leaf_of, std::move(rule.slots));
 }
 
 void update(const TrackedTensor& x, Operand delta) {

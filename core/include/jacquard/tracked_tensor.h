@@ -166,7 +166,7 @@ class Operand {
 // own, even when it shares memory with others. DTypeError unless floating. A
 // TrackedTensor argument gives a new leaf over its value: nothing flows back.
 JACQUARD_API TrackedTensor param(Tensor tensor);
-inline TrackedTensor param(const TrackedTensor& t) { return param(t.data()); }
+JACQUARD_API TrackedTensor param(const TrackedTensor& t);
 
 // The same value as a constant: no gradient passes, and no rewrite sees
 // through it. Free.
