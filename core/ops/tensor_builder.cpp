@@ -75,6 +75,46 @@ SliceRegion relative(const SliceRegion& inner, const SliceRegion& outer) {
   return r;
 }
 
+// As it is recorded now.
+TrackedTensor as_called(TrackedTensor x) {
+  return is_grad_enabled() || !x.is_tracked() ? x : stop_gradient(x);
+}
+
+TrackedTensor run_start(Operand&& x) {
+  return as_called(ops::as_tensor(kName, x));
+}
+
+// v as it goes into an array like x, checked against the part's shape.
+TrackedTensor run_value(Operand&& v, const TrackedTensor& x,
+                        const Shape& part) {
+  TrackedTensor value = as_called(
+      tape::apply_cast(kName, ops::values_for(kName, x, v), x.dtype()));
+  broadcast_strides(value.shape(), contiguous_strides(value.shape()), part,
+                    kName);
+  return value;
+}
+
+TrackedTensor run_read(const TrackedTensor& x, const SliceRegion& r,
+                       CallSite site) {
+  return ops::take(kName, site, x, r);
+}
+
+TrackedTensor run_freeze(const std::vector<TrackedTensor>& values,
+                         const std::vector<SliceRegion>& regions,
+                         const std::vector<int>& shadowed, const Shape& shape,
+                         DType dtype, CallSite site) {
+  // What is recorded was decided when it was written.
+  const EnableGrad on;
+  std::vector<ops::Part> parts;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Shape part = regions[i].shape();
+    parts.push_back(
+        {values[i].shape() == part ? values[i] : expand(values[i], part),
+         regions[i], shadowed[i] != 0});
+  }
+  return ops::join(kName, site, shape, dtype, std::move(parts));
+}
+
 }  // namespace
 
 struct TensorBuilder::State {
@@ -132,24 +172,24 @@ struct TensorBuilder::State {
   // All that was written goes into a new base.
   void settle(CallSite site) {
     if (writes.empty()) return;
-    std::vector<ops::Part> parts;
+    std::vector<TrackedTensor> values;
+    std::vector<SliceRegion> regions;
+    std::vector<int> shadowed;
     std::int64_t covered = 0;
-    for (Write& w : writes) {
+    for (const Write& w : writes)
+      if (w.value.defined() && !w.shadowed) covered += w.region.count.numel();
+    if (covered < shape.numel()) {
+      values.push_back(base);
+      regions.push_back(SliceRegion::whole(base.shape()));
+      shadowed.push_back(1);
+    }
+    for (const Write& w : writes) {
       if (!w.value.defined()) continue;
-      const Shape part = w.region.shape();
-      parts.push_back(
-          {w.value.shape() == part ? w.value : expand(w.value, part), w.region,
-           w.shadowed});
-      if (!w.shadowed) covered += w.region.count.numel();
+      values.push_back(w.value);
+      regions.push_back(w.region);
+      shadowed.push_back(w.shadowed);
     }
-    if (covered < shape.numel())
-      parts.insert(parts.begin(), {base, SliceRegion::whole(base.shape()),
-                                   /*shadowed=*/true});
-    {
-      // What is recorded was decided when it was written.
-      const EnableGrad on;
-      base = ops::join(kName, site, shape, base.dtype(), std::move(parts));
-    }
+    base = run_freeze(values, regions, shadowed, shape, base.dtype(), site);
     writes.clear();
     by_place.clear();
     extent = 1;
@@ -164,7 +204,7 @@ struct TensorBuilder::State {
       ++touching;
       at = place->second;
     });
-    if (touching == 0) return ops::take(kName, site, base, r);
+    if (touching == 0) return run_read(base, r, site);
     const SliceRegion& written = writes[at].region;
     if (touching > 1 || !within(r, written)) return {};
     const TrackedTensor& value = writes[at].value;
@@ -177,25 +217,15 @@ struct TensorBuilder::State {
         inside.step == Shape::filled(inside.step.rank(), 1) &&
         inside.count == written.count)
       return reshape(full, r.shape());
-    return ops::take(kName, site, full, inside);
+    return run_read(full, inside, site);
   }
 };
-
-namespace {
-
-// As it is recorded now.
-TrackedTensor as_called(TrackedTensor x) {
-  return is_grad_enabled() || !x.is_tracked() ? x : stop_gradient(x);
-}
-
-}  // namespace
 
 TensorBuilder::TensorBuilder(const Shape& shape, TensorOptions options)
     : state_(std::make_unique<State>(zeros(shape, options))) {}
 
 TensorBuilder::TensorBuilder(const TrackedTensor& x)
-    : state_(std::make_unique<State>(
-          as_called(ops::as_tensor(kName, Operand(x))))) {}
+    : state_(std::make_unique<State>(run_start(x))) {}
 
 TensorBuilder::TensorBuilder(TensorBuilder&&) noexcept = default;
 TensorBuilder& TensorBuilder::operator=(TensorBuilder&&) noexcept = default;
@@ -205,20 +235,6 @@ const Shape& TensorBuilder::shape() const { return state_->shape; }
 DType TensorBuilder::dtype() const { return state_->base.dtype(); }
 Device TensorBuilder::device() const { return state_->base.device(); }
 bool TensorBuilder::is_frozen() const { return state_->frozen; }
-
-namespace {
-
-// v as it goes into an array like x, checked against the part's shape.
-TrackedTensor value_for(const TrackedTensor& x, const Operand& v,
-                        const Shape& part) {
-  TrackedTensor value = as_called(
-      tape::apply_cast(kName, ops::values_for(kName, x, v), x.dtype()));
-  broadcast_strides(value.shape(), contiguous_strides(value.shape()), part,
-                    kName);
-  return value;
-}
-
-}  // namespace
 
 void TensorBuilder::write(const std::vector<Index>& indices, Operand v) {
   State& s = *state_;
@@ -230,7 +246,8 @@ void TensorBuilder::write(const std::vector<Index>& indices, Operand v) {
     s.base = index_put(Operand(s.base, v.site()), indices, std::move(v));
     return;
   }
-  s.note(selected.region, value_for(s.base, v, selected.region.shape()));
+  s.note(selected.region,
+         run_value(std::move(v), s.base, selected.region.shape()));
 }
 
 void TensorBuilder::push(Operand v) {
@@ -243,7 +260,7 @@ void TensorBuilder::push(Operand v) {
   ++grown[0];
   SliceRegion row = SliceRegion::whole(grown);
   row.pick(0, s.shape[0]);
-  TrackedTensor value = value_for(s.base, v, row.shape());
+  TrackedTensor value = run_value(std::move(v), s.base, row.shape());
   s.note(row, std::move(value));
   s.shape = grown;
 }

@@ -1,6 +1,7 @@
 #include "jacquard/params.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 
 #include "core/tape/value.h"
@@ -304,125 +305,177 @@ Grads mapped(const Params& params, std::vector<TrackedTensor> values) {
 
 namespace {
 
-using Rule = TrackedTensor (*)(const Operand&, const Operand&);
+enum class Arithmetic { add, subtract, multiply, divide };
 
-TrackedTensor add(const Operand& a, const Operand& b) { return a + b; }
-TrackedTensor subtract(const Operand& a, const Operand& b) { return a - b; }
-TrackedTensor multiply(const Operand& a, const Operand& b) { return a * b; }
-TrackedTensor divide(const Operand& a, const Operand& b) { return a / b; }
-
-bool is_zero(const Operand& x) {
-  return !x.is_scalar() && x.tensor().is_structural_zero();
+TrackedTensor compute(Arithmetic rule, const Operand& a, const Operand& b) {
+  switch (rule) {
+    case Arithmetic::add:
+      return a + b;
+    case Arithmetic::subtract:
+      return a - b;
+    case Arithmetic::multiply:
+      return a * b;
+    default:
+      return a / b;
+  }
 }
 
-// The result where structural zeros decide it, else undefined.
-TrackedTensor known(Rule rule, const Operand& a, const Operand& b) {
-  if (rule == multiply && is_zero(a)) return a.tensor();
-  if (rule == multiply && is_zero(b)) return b.tensor();
-  if (a.is_scalar() || b.is_scalar()) return {};
-  if ((rule == add || rule == subtract) && is_zero(b)) return a.tensor();
-  if (rule == add && is_zero(a)) return b.tensor();
-  return {};
-}
+// Two lists of values, or one and a host scalar in place of the other.
+struct Terms {
+  const Values& a;
+  const Values& b;
+  const std::vector<Operand>& scalar;
 
-// Constants: the results are written into fresh leaves by one launch a dtype.
-void compute_as_lists(Rule rule, const std::vector<Operand>& a,
-                      const std::vector<Operand>& b,
-                      const std::vector<std::size_t>& places, Values& out) {
-  std::vector<std::size_t> left = places;
-  while (!left.empty()) {
-    const auto is_scalar = [](const Operand& x) { return x.is_scalar(); };
-    const Operand first_a = a[left[0]], first_b = b[left[0]];
-    const auto like = [](const Operand& x, const Operand& y) {
-      return x.is_scalar() || (x.tensor().dtype() == y.tensor().dtype() &&
-                               x.tensor().device() == y.tensor().device());
+  std::size_t size() const { return a.empty() ? b.size() : a.size(); }
+  const TrackedTensor& any(std::size_t i) const {
+    return a.empty() ? b[i] : a[i];
+  }
+  Operand left(std::size_t i) const {
+    return a.empty() ? scalar[0] : Operand(a[i]);
+  }
+  Operand right(std::size_t i) const {
+    return b.empty() ? scalar[0] : Operand(b[i]);
+  }
+  // Whether one launch can compute both.
+  bool alike(std::size_t i, std::size_t k) const {
+    const auto same = [&](const Values& list) {
+      return list.empty() || (list[i].dtype() == list[k].dtype() &&
+                              list[i].device() == list[k].device());
     };
+    return same(a) && same(b);
+  }
+  bool recorded() const {
+    const auto tracked = [](const TrackedTensor& t) { return t.is_tracked(); };
+    return is_grad_enabled() &&
+           (std::ranges::any_of(a, tracked) || std::ranges::any_of(b, tracked));
+  }
+};
+
+// Of constants: written into fresh leaves, by one launch a dtype.
+Values run_lists(Arithmetic rule, const Values& a, const Values& b,
+                 const std::vector<Operand>& scalar) {
+  const Terms terms{a, b, scalar};
+  Values results(terms.size());
+  std::vector<std::size_t> left(terms.size());
+  std::iota(left.begin(), left.end(), std::size_t{0});
+  while (!left.empty()) {
     std::vector<std::vector<TrackedTensor>> groups;
     std::vector<std::size_t> now, later;
     for (const std::size_t i : left) {
-      if (!like(a[i], first_a) || !like(b[i], first_b)) {
+      if (!terms.alike(i, left[0])) {
         later.push_back(i);
         continue;
       }
-      const TrackedTensor& x = (is_scalar(a[i]) ? b[i] : a[i]).tensor();
+      const TrackedTensor& like = terms.any(i);
       groups.push_back(
-          {param(Tensor::empty(x.shape(), x.dtype(), x.device()))});
-      for (const Operand* o : {&a[i], &b[i]})
-        if (!o->is_scalar()) groups.back().push_back(o->tensor());
+          {param(Tensor::empty(like.shape(), like.dtype(), like.device()))});
+      if (!a.empty()) groups.back().push_back(a[i]);
+      if (!b.empty()) groups.back().push_back(b[i]);
       now.push_back(i);
     }
     update_in_place(groups, 1, [&](const Values& t) -> Values {
-      const Operand left_hand = is_scalar(first_a) ? first_a : Operand(t[1]);
-      const Operand right_hand =
-          is_scalar(first_b) ? first_b : Operand(t.back());
-      return {rule(left_hand, right_hand)};
+      return {compute(rule, a.empty() ? scalar[0] : Operand(t[1]),
+                      b.empty() ? scalar[0] : Operand(t.back()))};
     });
     for (std::size_t k = 0; k < now.size(); ++k)
-      out[now[k]] = groups[k][0].data();
+      results[now[k]] = groups[k][0].data();
     left = std::move(later);
   }
+  return results;
 }
 
-Grads combine(Rule rule, const Params& params, const std::vector<Operand>& a,
-              const std::vector<Operand>& b) {
-  Values out(params.size());
-  std::vector<std::size_t> places;
-  const auto tracked = [](const Operand& x) {
-    return !x.is_scalar() && x.tensor().is_tracked();
+// The result where structural zeros decide it, else undefined.
+TrackedTensor known(Arithmetic rule, const Operand& a, const Operand& b) {
+  const auto is_zero = [](const Operand& x) {
+    return !x.is_scalar() && x.tensor().is_structural_zero();
   };
-  bool recorded = false;
+  if (rule == Arithmetic::multiply && is_zero(a)) return a.tensor();
+  if (rule == Arithmetic::multiply && is_zero(b)) return b.tensor();
+  if (a.is_scalar() || b.is_scalar()) return {};
+  const bool adds = rule == Arithmetic::add;
+  if ((adds || rule == Arithmetic::subtract) && is_zero(b)) return a.tensor();
+  return adds && is_zero(a) ? b.tensor() : TrackedTensor();
+}
+
+Grads combine(Arithmetic rule, const Params& params, const Values& a,
+              const Values& b, const std::vector<Operand>& scalar) {
+  Values results(params.size());
+  if (params.empty()) return {params, std::move(results)};
+  const Terms all{a, b, scalar};
+  std::vector<std::size_t> places;
+  Values left, right;
   for (std::size_t i = 0; i < params.size(); ++i) {
-    out[i] = known(rule, a[i], b[i]);
-    if (out[i].defined()) continue;
+    results[i] = known(rule, all.left(i), all.right(i));
+    if (results[i].defined()) continue;
     places.push_back(i);
-    recorded = recorded || tracked(a[i]) || tracked(b[i]);
+    if (!a.empty()) left.push_back(a[i]);
+    if (!b.empty()) right.push_back(b[i]);
   }
-  if (recorded && is_grad_enabled())
-    for (const std::size_t i : places) out[i] = rule(a[i], b[i]);
-  else
-    compute_as_lists(rule, a, b, places, out);
-  return {params, std::move(out)};
+  const Terms terms{left, right, scalar};
+  Values computed;
+  if (terms.recorded())
+    for (std::size_t k = 0; k < places.size(); ++k)
+      computed.push_back(compute(rule, terms.left(k), terms.right(k)));
+  else if (!places.empty())
+    computed = run_lists(rule, left, right, scalar);
+  for (std::size_t k = 0; k < places.size(); ++k)
+    results[places[k]] = std::move(computed[k]);
+  return {params, std::move(results)};
 }
 
-std::vector<Operand> operands(const Values& values) {
-  return {values.begin(), values.end()};
+Grads combine(Arithmetic rule, const Grads& a, const Grads& b) {
+  return combine(rule, a.keys(), a.values(), detail::values_for(a.keys(), b),
+                 {});
 }
 
-Grads combine(Rule rule, const Grads& a, const Grads& b) {
-  return combine(rule, a.keys(), operands(a.values()),
-                 operands(detail::values_for(a.keys(), b)));
+Grads combine(Arithmetic rule, const Grads& a, double b) {
+  return combine(rule, a.keys(), a.values(), {}, {Operand(b)});
 }
 
-Grads combine(Rule rule, const Grads& a, double b) {
-  return combine(rule, a.keys(), operands(a.values()),
-                 std::vector<Operand>(a.size(), Operand(b)));
-}
-
-Grads combine(Rule rule, double a, const Grads& b) {
-  return combine(rule, b.keys(), std::vector<Operand>(b.size(), Operand(a)),
-                 operands(b.values()));
+Grads combine(Arithmetic rule, double a, const Grads& b) {
+  return combine(rule, b.keys(), {}, b.values(), {Operand(a)});
 }
 
 }  // namespace
 
-Grads operator-(const Grads& a) { return combine(multiply, a, -1.0); }
-Grads operator+(const Grads& a, const Grads& b) { return combine(add, a, b); }
+Grads operator-(const Grads& a) {
+  return combine(Arithmetic::multiply, a, -1.0);
+}
+Grads operator+(const Grads& a, const Grads& b) {
+  return combine(Arithmetic::add, a, b);
+}
 Grads operator-(const Grads& a, const Grads& b) {
-  return combine(subtract, a, b);
+  return combine(Arithmetic::subtract, a, b);
 }
 Grads operator*(const Grads& a, const Grads& b) {
-  return combine(multiply, a, b);
+  return combine(Arithmetic::multiply, a, b);
 }
 Grads operator/(const Grads& a, const Grads& b) {
-  return combine(divide, a, b);
+  return combine(Arithmetic::divide, a, b);
 }
-Grads operator+(const Grads& a, double b) { return combine(add, a, b); }
-Grads operator-(const Grads& a, double b) { return combine(subtract, a, b); }
-Grads operator*(const Grads& a, double b) { return combine(multiply, a, b); }
-Grads operator/(const Grads& a, double b) { return combine(divide, a, b); }
-Grads operator+(double a, const Grads& b) { return combine(add, a, b); }
-Grads operator-(double a, const Grads& b) { return combine(subtract, a, b); }
-Grads operator*(double a, const Grads& b) { return combine(multiply, a, b); }
-Grads operator/(double a, const Grads& b) { return combine(divide, a, b); }
+Grads operator+(const Grads& a, double b) {
+  return combine(Arithmetic::add, a, b);
+}
+Grads operator-(const Grads& a, double b) {
+  return combine(Arithmetic::subtract, a, b);
+}
+Grads operator*(const Grads& a, double b) {
+  return combine(Arithmetic::multiply, a, b);
+}
+Grads operator/(const Grads& a, double b) {
+  return combine(Arithmetic::divide, a, b);
+}
+Grads operator+(double a, const Grads& b) {
+  return combine(Arithmetic::add, a, b);
+}
+Grads operator-(double a, const Grads& b) {
+  return combine(Arithmetic::subtract, a, b);
+}
+Grads operator*(double a, const Grads& b) {
+  return combine(Arithmetic::multiply, a, b);
+}
+Grads operator/(double a, const Grads& b) {
+  return combine(Arithmetic::divide, a, b);
+}
 
 }  // namespace jacquard
