@@ -104,6 +104,39 @@ struct IndexLaunch {
   void* target = nullptr;        // gather: out; scatter: the array like x
 };
 
+// A scan along one axis of contiguous arrays of outer × extent × inner. From
+// the first place of the axis, or from the last if `reverse`, with p the place
+// before j in that order:
+//   sum          h[j] = h[p] + b[j]            a is nullptr
+//   product      h[j] = a[j]·h[p]              b is nullptr
+//   recurrence   h[j] = a[j]·h[p] + b[j],      or a[p] for a[j] if
+//                                              `coefficient_of_previous`
+// The first place has h = b, or h = a where there is no b; its coefficient is
+// not read. dtype: float32, float64, int32 or int64 (which wrap); a recurrence
+// is floating. Where an axis is cut, and so the bits, follows from sizes alone.
+struct ScanLaunch {
+  const char* op = "";
+  DType dtype = DType::float32;
+  std::int64_t outer = 1, extent = 0, inner = 1;
+  bool reverse = false;
+  bool coefficient_of_previous = false;
+  const void* a = nullptr;
+  const void* b = nullptr;
+  void* out = nullptr;
+};
+
+// For each row of rows × extent, contiguous, the positions of its elements in
+// rising or falling order; equal ones (−0 and 0 are equal) in rising order of
+// position. NaN is greater than all else. Any dtype.
+struct SortLaunch {
+  const char* op = "";
+  DType dtype = DType::float32;
+  std::int64_t rows = 1, extent = 0;
+  bool descending = false;
+  const void* keys = nullptr;
+  std::int64_t* positions = nullptr;
+};
+
 // Launches that run again and again as one object of the device. What it
 // launches is what was enqueued when it was made: the same kernels at the same
 // addresses, which stay valid as long as it is used.
@@ -177,6 +210,8 @@ class JACQUARD_API Backend {
   virtual void scatter_add(const IndexLaunch& launch, Stream stream) = 0;
   // target[o, index, i] = source[o, j, i]; of repeated indices the last wins.
   virtual void scatter(const IndexLaunch& launch, Stream stream) = 0;
+  virtual void scan(const ScanLaunch& launch, Stream stream) = 0;
+  virtual void sort(const SortLaunch& launch, Stream stream) = 0;
 
   // The work that `enqueue` puts on `stream` with the functions above (launches
   // and copies, no uploads, no downloads, nothing allocated or freed by it), as

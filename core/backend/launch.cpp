@@ -120,6 +120,20 @@ void launch_scatter_add(const IndexLaunch& work, Stream stream) {
   });
 }
 
+void launch_scan(const ScanLaunch& work, Stream stream) {
+  run_recorded([] { return "scan"; }, work.op, stream,
+               [&] { backend_for(stream).scan(work, stream); },
+               [&] { return traffic_of(work); });
+  take_down([&](LaunchList& list) { list.add_scan(work, stream); });
+}
+
+void launch_sort(const SortLaunch& work, Stream stream) {
+  run_recorded([] { return "sort"; }, work.op, stream,
+               [&] { backend_for(stream).sort(work, stream); },
+               [&] { return traffic_of(work); });
+  take_down([&](LaunchList& list) { list.add_sort(work, stream); });
+}
+
 void order(Stream after, Stream before) {
   if (after == before) return;
   if (after.device().type == before.device().type)

@@ -26,6 +26,9 @@ JACQUARD_API void launch_matmul(const char* op, const MatmulLaunch& work,
 JACQUARD_API void launch_gather(const IndexLaunch& work, Stream stream);
 JACQUARD_API void launch_scatter(const IndexLaunch& work, Stream stream);
 JACQUARD_API void launch_scatter_add(const IndexLaunch& work, Stream stream);
+// Named by `op` of the launch.
+JACQUARD_API void launch_scan(const ScanLaunch& work, Stream stream);
+JACQUARD_API void launch_sort(const SortLaunch& work, Stream stream);
 
 // Work on `after` waits for what is on `before` until now. Streams of different
 // device types: the host waits for `before`. Nothing happens for equal ones.

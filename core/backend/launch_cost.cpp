@@ -117,4 +117,16 @@ Traffic scatter_traffic(const IndexLaunch& work, bool accumulate) {
   return {index_bytes(work) + values + (accumulate ? values : 0), values};
 }
 
+Traffic traffic_of(const ScanLaunch& work) {
+  const std::size_t bytes =
+      static_cast<std::size_t>(work.outer * work.extent * work.inner) *
+      size_of(work.dtype);
+  return {bytes * (work.a && work.b ? 2 : 1), bytes};
+}
+
+Traffic traffic_of(const SortLaunch& work) {
+  const auto count = static_cast<std::size_t>(work.rows * work.extent);
+  return {count * size_of(work.dtype), count * sizeof(std::int64_t)};
+}
+
 }  // namespace jacquard::backend

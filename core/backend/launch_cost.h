@@ -25,6 +25,8 @@ JACQUARD_API Traffic traffic_of(std::span<const ProgramLaunch> work);
 JACQUARD_API Traffic traffic_of(const MatmulLaunch& work);
 // Elements that are gathered or scattered count as often as they are indexed.
 JACQUARD_API Traffic gather_traffic(const IndexLaunch& work);
+JACQUARD_API Traffic traffic_of(const ScanLaunch& work);
+JACQUARD_API Traffic traffic_of(const SortLaunch& work);
 JACQUARD_API Traffic scatter_traffic(const IndexLaunch& work, bool accumulate);
 
 }  // namespace jacquard::backend

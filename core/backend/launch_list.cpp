@@ -118,6 +118,25 @@ void LaunchList::add_index(IndexFunction again, const IndexLaunch& work,
   take_down(w.op, &w.target, true);
 }
 
+void LaunchList::add_scan(const ScanLaunch& work, Stream stream) {
+  ScanLaunch& w =
+      std::get<Scan>(
+          entries_.emplace_back(Entry{work.op, stream, Scan{work}}).work)
+          .work;
+  take_down(w.op, &w.a, false);
+  take_down(w.op, &w.b, false);
+  take_down(w.op, &w.out, true);
+}
+
+void LaunchList::add_sort(const SortLaunch& work, Stream stream) {
+  SortLaunch& w =
+      std::get<Sort>(
+          entries_.emplace_back(Entry{work.op, stream, Sort{work}}).work)
+          .work;
+  take_down(w.op, &w.keys, false);
+  take_down(w.op, &w.positions, true);
+}
+
 void LaunchList::add_copy(const char* op, void* to, const void* from,
                           std::size_t bytes, Stream stream) {
   Copy& w = std::get<Copy>(
@@ -152,6 +171,8 @@ void LaunchList::launch_all() const {
             },
             [&](const Matmul& m) { launch_matmul(e.op, m.work, e.stream); },
             [&](const Index& i) { i.again(i.work, e.stream); },
+            [&](const Scan& s) { launch_scan(s.work, e.stream); },
+            [&](const Sort& s) { launch_sort(s.work, e.stream); },
             [&](const Copy& c) { copy(e.op, c.to, c.from, c.bytes, e.stream); },
             [&](const Upload& u) {
               upload(e.op, u.to, u.contents.data(), u.contents.size(),

@@ -74,6 +74,8 @@ class JACQUARD_API LaunchList {
   void add_matmul(const char* op, const MatmulLaunch& work, Stream stream);
   using IndexFunction = void (*)(const IndexLaunch&, Stream);
   void add_index(IndexFunction again, const IndexLaunch& work, Stream stream);
+  void add_scan(const ScanLaunch& work, Stream stream);
+  void add_sort(const SortLaunch& work, Stream stream);
   void add_copy(const char* op, void* to, const void* from, std::size_t bytes,
                 Stream stream);
   void add_order(Stream after, Stream before);
@@ -102,6 +104,12 @@ class JACQUARD_API LaunchList {
     IndexLaunch work;
     IndexFunction again;
   };
+  struct Scan {
+    ScanLaunch work;
+  };
+  struct Sort {
+    SortLaunch work;
+  };
   struct Copy {
     void* to;
     const void* from;
@@ -117,7 +125,7 @@ class JACQUARD_API LaunchList {
   struct Entry {
     const char* op;
     Stream stream;
-    std::variant<Programs, Matmul, Index, Copy, Upload, Order> work;
+    std::variant<Programs, Matmul, Index, Scan, Sort, Copy, Upload, Order> work;
   };
   struct Memory {
     const char* data;  // as recorded

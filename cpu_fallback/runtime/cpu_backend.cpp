@@ -5,6 +5,8 @@
 
 #include "cpu_fallback/executor/executor.h"
 #include "cpu_fallback/kernels/indexing.h"
+#include "cpu_fallback/kernels/scan.h"
+#include "cpu_fallback/kernels/sort.h"
 #include "cpu_fallback/libraries/matmul.h"
 #include "cpu_fallback/runtime/allocator.h"
 #include "cpu_fallback/runtime/threads.h"
@@ -92,6 +94,12 @@ void CpuBackend::scatter_add(const backend::IndexLaunch& launch, Stream) {
 }
 void CpuBackend::scatter(const backend::IndexLaunch& launch, Stream) {
   cpu_fallback::scatter(launch);
+}
+void CpuBackend::scan(const backend::ScanLaunch& launch, Stream) {
+  cpu_fallback::scan(launch);
+}
+void CpuBackend::sort(const backend::SortLaunch& launch, Stream) {
+  cpu_fallback::sort(launch);
 }
 
 }  // namespace jacquard::cpu_fallback

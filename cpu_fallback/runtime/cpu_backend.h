@@ -41,6 +41,8 @@ class CpuBackend final : public backend::Backend {
   void gather(const backend::IndexLaunch& launch, Stream stream) override;
   void scatter_add(const backend::IndexLaunch& launch, Stream stream) override;
   void scatter(const backend::IndexLaunch& launch, Stream stream) override;
+  void scan(const backend::ScanLaunch& launch, Stream stream) override;
+  void sort(const backend::SortLaunch& launch, Stream stream) override;
 
  private:
   CpuBackend() = default;

@@ -2,6 +2,8 @@
 
 #include "cuda/codegen/run_program.h"
 #include "cuda/kernels/indexing.h"
+#include "cuda/kernels/scan.h"
+#include "cuda/kernels/sort.h"
 #include "cuda/libraries/matmul.h"
 #include "cuda/runtime/capture.h"
 #include "cuda/runtime/device.h"
@@ -112,6 +114,14 @@ void CudaBackend::scatter(const backend::IndexLaunch& launch, Stream stream) {
 std::unique_ptr<backend::LaunchGraph> CudaBackend::make_graph(
     const std::function<void()>& enqueue, std::size_t scalars, Stream stream) {
   return cuda_backend::make_graph(enqueue, scalars, stream);
+}
+void CudaBackend::scan(const backend::ScanLaunch& launch, Stream stream) {
+  const DeviceGuard guard(stream.device().index);
+  cuda_backend::scan(launch, stream);
+}
+void CudaBackend::sort(const backend::SortLaunch& launch, Stream stream) {
+  const DeviceGuard guard(stream.device().index);
+  cuda_backend::sort(launch, stream);
 }
 
 }  // namespace jacquard::cuda_backend

@@ -128,9 +128,9 @@ std::vector<Variant> elementwise_variants(const OpCase& c) {
 const std::vector<OpCase>& all_cases() {
   static const std::vector<OpCase> cases = [] {
     std::vector<OpCase> all;
-    for (auto* family :
-         {unary_cases, activation_cases, binary_cases, reduce_cases,
-          shape_cases, index_cases, linalg_cases, row_cases}) {
+    for (auto* family : {unary_cases, activation_cases, binary_cases,
+                         reduce_cases, shape_cases, index_cases, linalg_cases,
+                         row_cases, scan_cases, sort_cases}) {
       auto part = family();
       std::move(part.begin(), part.end(), std::back_inserter(all));
     }

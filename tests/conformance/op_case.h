@@ -81,6 +81,8 @@ std::vector<OpCase> shape_cases();
 std::vector<OpCase> index_cases();
 std::vector<OpCase> linalg_cases();
 std::vector<OpCase> row_cases();
+std::vector<OpCase> scan_cases();
+std::vector<OpCase> sort_cases();
 // All of them; names are different.
 const std::vector<OpCase>& all_cases();
 // Those that fulfil a condition.
