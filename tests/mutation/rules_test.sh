@@ -12,7 +12,7 @@ unary="neg abs relu cast exp expm1 log log1p sqrt rsqrt cbrt sin cos tan asin
 binary="add sub mul mulz div fmod remainder minimum maximum pow atan2"
 nodes="reshape flatten squeeze unsqueeze permute transpose expand slice select
   flip split slice_put cat stack pad gather scatter_add index_put index_add
-  matmul prod max min"
+  matmul prod max min cumsum cumprod linear_recurrence"
 
 list() {
   local op
@@ -38,7 +38,8 @@ list() {
     echo "drop $op 0"
   done
   echo "drop index_select 0"
-  for op in cat stack slice_put scatter_add index_put index_add matmul; do
+  for op in cat stack slice_put scatter_add index_put index_add matmul \
+    linear_recurrence; do
     echo "factor $op 1"
     echo "drop $op 1"
   done
