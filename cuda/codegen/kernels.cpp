@@ -65,7 +65,7 @@ std::string image_of(const std::string& source, const std::string& name,
   const DiskCache& disk = DiskCache::standard();
   CacheKeyMaker maker;
   maker.add("1").add(nvrtc_version()).add(target.option()).add(source);
-  for (const char* option : kCompileOptions) maker.add(option);
+  for (const std::string& option : compile_options()) maker.add(option);
   const CacheKey key = maker.key();
   if (auto found = disk.read(key)) {
     ++found_on_disk;

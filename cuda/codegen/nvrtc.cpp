@@ -4,6 +4,8 @@
 #include <nvrtc.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <sstream>
 
 #include "jacquard/error.h"
 
@@ -138,8 +140,17 @@ std::string head_of(const std::string& source) {
 
 }  // namespace
 
-const std::vector<const char*> kCompileOptions = {
-    "-std=c++17", "--fmad=false", "-default-device", "--minimal"};
+const std::vector<std::string>& compile_options() {
+  static const std::vector<std::string> all = [] {
+    std::vector<std::string> options = {"-std=c++17", "--fmad=false",
+                                        "-default-device", "--minimal"};
+    const char* more = std::getenv("JACQUARD_NVRTC_OPTIONS");
+    std::istringstream words(more ? more : "");
+    for (std::string word; words >> word;) options.push_back(word);
+    return options;
+  }();
+  return all;
+}
 
 std::string Target::option() const {
   return std::string("-arch=") + (machine_code ? "sm_" : "compute_") +
@@ -166,7 +177,9 @@ Compiled compile(const std::string& source, const std::string& name,
                  const Target& target, bool with_ptx) {
   const Nvrtc& t = nvrtc();
   Program program(t, source, name);
-  std::vector<const char*> options = kCompileOptions;
+  std::vector<const char*> options;
+  for (const std::string& option : compile_options())
+    options.push_back(option.c_str());
   const std::string architecture = target.option();
   options.push_back(architecture.c_str());
   const nvrtcResult status = program.compile(options);

@@ -23,8 +23,9 @@ Target target_for(int capability);
 // "13.0".
 const std::string& nvrtc_version();
 
-// The options besides the architecture.
-extern const std::vector<const char*> kCompileOptions;
+// The options besides the architecture: ours, then those of
+// $JACQUARD_NVRTC_OPTIONS, which spaces separate.
+const std::vector<std::string>& compile_options();
 
 struct Compiled {
   std::string image;  // machine code, or PTX with its NUL

@@ -103,6 +103,17 @@ TEST_F(CacheTest, TheSecondProcessCompilesNothing) {
   expect_counts(0, kPrograms);
 }
 
+TEST_F(CacheTest, OtherOptionsOfTheCompilerMakeOtherKernels) {
+  expect_counts(kPrograms, 0);
+  Child child("CacheChild.DISABLED_RunsPrograms",
+              {{"JACQUARD_CACHE_DIR", folder},
+               {"JACQUARD_NVRTC_OPTIONS", " -lineinfo --dopt=on"}});
+  const auto counts = child.counts();
+  ASSERT_EQ(counts.size(), 1u);
+  EXPECT_EQ(counts[0].compiled, kPrograms);
+  expect_counts(0, kPrograms);
+}
+
 TEST_F(CacheTest, AFlippedBitCostsACompilation) {
   expect_counts(kPrograms, 0);
   const fs::path entry = entries().front();
