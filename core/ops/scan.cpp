@@ -6,6 +6,7 @@
 #include "core/backend/launch.h"
 #include "core/ops/as_tensor.h"
 #include "core/ops/operand_checks.h"
+#include "core/tape/call.h"
 #include "core/tape/pending.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
@@ -132,14 +133,18 @@ TrackedTensor accumulated(const char* name, const Operand& x, F scan) {
 
 }  // namespace
 
-TrackedTensor cumsum(Operand x, int axis, ScanFrom from) {
+static TrackedTensor run_cumsum(Operand&& x, int axis, ScanFrom from) {
   const CallSite site = x.site();
   return accumulated("cumsum", x, [&](const TrackedTensor& t) {
     return running_sum("cumsum", site, t, way_of(t, axis, from, "cumsum"));
   });
 }
 
-TrackedTensor cumprod(Operand x, int axis, ScanFrom from) {
+TrackedTensor cumsum(Operand x, int axis, ScanFrom from) {
+  return tape::call("cumsum", x.site(), run_cumsum, std::move(x), axis, from);
+}
+
+static TrackedTensor run_cumprod(Operand&& x, int axis, ScanFrom from) {
   const CallSite site = x.site();
   return accumulated("cumprod", x, [&](const TrackedTensor& t) {
     return running_product("cumprod", site, t,
@@ -147,7 +152,12 @@ TrackedTensor cumprod(Operand x, int axis, ScanFrom from) {
   });
 }
 
-TrackedTensor linear_recurrence(Operand a, Operand b, int axis, ScanFrom from) {
+TrackedTensor cumprod(Operand x, int axis, ScanFrom from) {
+  return tape::call("cumprod", x.site(), run_cumprod, std::move(x), axis, from);
+}
+
+static TrackedTensor run_linear_recurrence(Operand&& a, Operand&& b, int axis,
+                                           ScanFrom from) {
   constexpr const char* kName = "linear_recurrence";
   const CallSite site = a.site();
   TrackedTensor left = ops::as_tensor(kName, a);
@@ -169,6 +179,11 @@ TrackedTensor linear_recurrence(Operand a, Operand b, int axis, ScanFrom from) {
       kName,
       recurrence(kName, site, left, right, way_of(left, axis, from, kName)),
       dtype);
+}
+
+TrackedTensor linear_recurrence(Operand a, Operand b, int axis, ScanFrom from) {
+  return tape::call("linear_recurrence", a.site(), run_linear_recurrence,
+                    std::move(a), std::move(b), axis, from);
 }
 
 }  // namespace jacquard

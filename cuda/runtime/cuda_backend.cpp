@@ -117,11 +117,11 @@ std::unique_ptr<backend::LaunchGraph> CudaBackend::make_graph(
 }
 void CudaBackend::scan(const backend::ScanLaunch& launch, Stream stream) {
   const DeviceGuard guard(stream.device().index);
-  cuda_backend::scan(launch, stream);
+  cuda_backend::scan(launch, taking(stream));
 }
 void CudaBackend::sort(const backend::SortLaunch& launch, Stream stream) {
   const DeviceGuard guard(stream.device().index);
-  cuda_backend::sort(launch, stream);
+  cuda_backend::sort(launch, taking(stream));
 }
 
 }  // namespace jacquard::cuda_backend

@@ -23,7 +23,7 @@ JACQUARD_API TrackedTensor argsort(Operand x, int axis = -1,
                                    bool descending = false);
 JACQUARD_API Sorted sort(Operand x, int axis = -1, bool descending = false);
 // The k largest, in falling order (the k smallest, in rising order). ShapeError
-// unless 0 ≤ k ≤ the extent.
+// unless 0 ≤ k ≤ the extent (1 for rank 0).
 JACQUARD_API Sorted topk(Operand x, std::int64_t k, int axis = -1,
                          bool largest = true);
 
