@@ -12,6 +12,7 @@
 #include "jacquard/launch_log.h"
 #include "jacquard/level.h"
 #include "jacquard/linalg.h"
+#include "jacquard/memory.h"
 #include "jacquard/params.h"
 #include "jacquard/pointwise.h"
 #include "jacquard/primitive.h"
