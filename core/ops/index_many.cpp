@@ -21,6 +21,7 @@ using ops::Selection;
 
 // The places where a mask is true: an index tensor for each of its axes.
 std::vector<TrackedTensor> places_in(const TrackedTensor& mask) {
+  tape::report_user_code("the places of a mask", {});
   const Shape& shape = mask.shape();
   std::vector<std::vector<std::int64_t>> places(
       static_cast<std::size_t>(shape.rank()));

@@ -11,6 +11,7 @@
 #include "core/ops/operand_checks.h"
 #include "core/ops/parts.h"
 #include "core/ops/selection.h"
+#include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
 #include "jacquard/error.h"
@@ -189,7 +190,8 @@ struct TensorBuilder::State {
       regions.push_back(w.region);
       shadowed.push_back(w.shadowed);
     }
-    base = run_freeze(values, regions, shadowed, shape, base.dtype(), site);
+    base = tape::call("freeze", site, run_freeze, values, regions, shadowed,
+                      shape, base.dtype(), site);
     writes.clear();
     by_place.clear();
     extent = 1;
@@ -204,7 +206,7 @@ struct TensorBuilder::State {
       ++touching;
       at = place->second;
     });
-    if (touching == 0) return run_read(base, r, site);
+    if (touching == 0) return tape::call("read", site, run_read, base, r, site);
     const SliceRegion& written = writes[at].region;
     if (touching > 1 || !within(r, written)) return {};
     const TrackedTensor& value = writes[at].value;
@@ -217,7 +219,7 @@ struct TensorBuilder::State {
         inside.step == Shape::filled(inside.step.rank(), 1) &&
         inside.count == written.count)
       return reshape(full, r.shape());
-    return run_read(full, inside, site);
+    return tape::call("read", site, run_read, full, inside, site);
   }
 };
 
@@ -225,7 +227,8 @@ TensorBuilder::TensorBuilder(const Shape& shape, TensorOptions options)
     : state_(std::make_unique<State>(zeros(shape, options))) {}
 
 TensorBuilder::TensorBuilder(const TrackedTensor& x)
-    : state_(std::make_unique<State>(run_start(x))) {}
+    : state_(std::make_unique<State>(
+          tape::call("TensorBuilder", {}, run_start, Operand(x)))) {}
 
 TensorBuilder::TensorBuilder(TensorBuilder&&) noexcept = default;
 TensorBuilder& TensorBuilder::operator=(TensorBuilder&&) noexcept = default;
@@ -246,8 +249,8 @@ void TensorBuilder::write(const std::vector<Index>& indices, Operand v) {
     s.base = index_put(Operand(s.base, v.site()), indices, std::move(v));
     return;
   }
-  s.note(selected.region,
-         run_value(std::move(v), s.base, selected.region.shape()));
+  s.note(selected.region, tape::call("write", v.site(), run_value, std::move(v),
+                                     s.base, selected.region.shape()));
 }
 
 void TensorBuilder::push(Operand v) {
@@ -260,7 +263,8 @@ void TensorBuilder::push(Operand v) {
   ++grown[0];
   SliceRegion row = SliceRegion::whole(grown);
   row.pick(0, s.shape[0]);
-  TrackedTensor value = run_value(std::move(v), s.base, row.shape());
+  TrackedTensor value = tape::call("push", v.site(), run_value, std::move(v),
+                                   s.base, row.shape());
   s.note(row, std::move(value));
   s.shape = grown;
 }

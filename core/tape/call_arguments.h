@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/ops/slice_region.h"
 #include "core/pointwise/program.h"
 #include "core/tape/value.h"
 #include "jacquard/index_ops.h"
@@ -118,6 +119,9 @@ void visit(V& v, X& x) {
       v.attribute(end->value_or(0));
     }
     v.attribute(x.step);
+  } else if constexpr (std::is_same_v<T, ops::SliceRegion>) {
+    for (auto* places : {&x.start, &x.step, &x.count}) v.attribute(*places);
+    v.attribute(x.dropped);
   } else if constexpr (is_function<T>) {
     v.opaque();
   } else {

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <string>
 
+#include "core/tape/call.h"
 #include "core/tape/value.h"
 #include "core/tape/walk.h"
 #include "jacquard/create.h"
@@ -207,9 +208,9 @@ TrackedTensor checked(const TrackedTensor& p, TrackedTensor gradient) {
       gradient.dtype() == p.dtype() && gradient.device() == p.device())
     return gradient;
   const tape::Node& node = *p.value()->cell->node;
-  return cast(
-      tape::checked_cotangent(std::move(gradient), node, "Grads", node.site),
-      node.dtype);
+  const TrackedTensor passed =
+      tape::checked_cotangent(gradient, node, "Grads", node.site);
+  return gradient.dtype() == node.dtype ? gradient : cast(passed, node.dtype);
 }
 
 }  // namespace
@@ -417,7 +418,8 @@ Grads combine(Arithmetic rule, const Params& params, const Values& a,
     for (std::size_t k = 0; k < places.size(); ++k)
       computed.push_back(compute(rule, terms.left(k), terms.right(k)));
   else if (!places.empty())
-    computed = run_lists(rule, left, right, scalar);
+    computed = tape::call("grads", {}, run_lists, rule, left, right,
+                          std::vector<Operand>(scalar));
   for (std::size_t k = 0; k < places.size(); ++k)
     results[places[k]] = std::move(computed[k]);
   return {params, std::move(results)};

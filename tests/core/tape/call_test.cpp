@@ -265,6 +265,39 @@ TEST(Call, AnUpdateShowsItsNumbersAsScalars) {
   EXPECT_EQ(w.to_host<float>()[0], -0.5f);
 }
 
+TEST(Call, ABuilderIsItsWritesAndWhatMakesTheArray) {
+  const TrackedTensor x = param({1.0, 2.0, 3.0});
+  Recorder r;
+  {
+    const Observing on(r);
+    TensorBuilder b(x);
+    b.write({0}, 7);
+    b.write({1}, b.read({2}) * 2.0);
+    b.freeze();
+  }
+  EXPECT_EQ(r.names(), "TensorBuilder write read mul write freeze");
+  const TrackedTensor again = run_again(
+      r.seen.back().body, {tensor({4.0, 5.0, 6.0}), scalar(8, {DType::float64}),
+                           scalar(9, {DType::float64})});
+  EXPECT_EQ(again.to_host<double>(), (std::vector<double>{8, 9, 6}));
+}
+
+TEST(Call, ArithmeticOfGradientsIsOneCallWithOneScalar) {
+  const TrackedTensor a = param({1.0, 2.0}), b = param({3.0});
+  const Grads g(Params{a, b}, {tensor({1.0, 2.0}), tensor({3.0})});
+  Recorder r;
+  {
+    const Observing on(r);
+    const Grads half = g * 0.5;
+  }
+  ASSERT_EQ(r.names(), "grads");
+  ASSERT_EQ(r.seen[0].scalars.size(), 1U);
+  EXPECT_EQ(run_again(r.seen[0].body, {tensor({4.0, 6.0}), tensor({5.0})},
+                      {number(2)})
+                .to_host<double>(),
+            (std::vector<double>{8, 12}));
+}
+
 TEST(Call, AnErrorLeavesTheObserverInPlace) {
   Recorder r;
   const TrackedTensor x = ones({2});
