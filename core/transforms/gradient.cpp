@@ -277,8 +277,12 @@ Tensors run_walk(const TrackedTensor& y, const TrackedTensor& seed,
   ValuePtr v = tape::snapshot(y, transform);
   std::optional<tape::PendingRoot> pending;
   if (!is_recorded(asked) && !seed.defined()) pending.emplace(v);
-  if (!pending || !pending->node()) tape::force(*v);
-  const NodePtr root = v->written() ? v->node() : pending->node();
+  NodePtr root;
+  if (pending) root = pending->node();
+  if (!root) {
+    tape::force(*v);
+    root = v->node();
+  }
   std::vector<Walk::Result> found;
   if (root) found = entered.run(*root, seed_for(*root, seed, transform, site));
   if (pending) pending->finish();
@@ -308,9 +312,7 @@ TrackedTensor run_result(const TrackedTensor& y, bool asked) {
 // What makes two handles the same parameter.
 const void* identity_of(const TrackedTensor& x) {
   const Value& v = *x.value();
-  if (v.cell) return v.cell->node.get();
-  if (v.written() && v.node()) return v.node().get();
-  return &v;
+  return v.cell ? static_cast<const void*>(v.cell->node.get()) : &v;
 }
 
 }  // namespace
@@ -357,12 +359,12 @@ TrackedTensor Level::enter(const TrackedTensor& x, int argument) {
     state_->known.clear();
   const int before = state_->known.find(identity);
   if (before >= 0) {
-    const TrackedTensor alias = state_->order[static_cast<std::size_t>(before)];
+    TrackedTensor alias = state_->order[static_cast<std::size_t>(before)];
     state_->order.push_back(alias);
     return alias;
   }
-  const TrackedTensor alias = tape::call("argument", state_->site, run_enter, x,
-                                         state_->transform, state_->site);
+  TrackedTensor alias = tape::call("argument", state_->site, run_enter, x,
+                                   state_->transform, state_->site);
   state_->known.insert(identity, static_cast<int>(state_->order.size()));
   state_->order.push_back(alias);
   return alias;

@@ -104,31 +104,29 @@ using GradientOf =
 // Where scalars go: the device of the first tensor among the arguments.
 template <class... Args>
 Device device_of_arguments(const Args&... args) {
-  const TrackedTensor* first = nullptr;
+  std::optional<Device> first;
   auto look = [&](const Path&, const TrackedTensor& t) {
-    if (!first && t.defined()) first = &t;
+    if (!first && t.defined()) first = t.device();
   };
-  std::optional<Device> device;
   auto one = [&](const auto& a) {
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(a)>, Tensor>) {
-      if (!device && !first && a.defined()) device = a.device();
-    } else {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(a)>, Tensor>)
+      look({}, a.defined() ? TrackedTensor(a) : TrackedTensor());
+    else
       walk({}, look, a);
-    }
-    if (!device && first) device = first->device();
   };
   (one(args), ...);
-  return device ? *device : default_device();
+  return first ? *first : default_device();
 }
 
 template <class A>
 decltype(auto) entered(Level& level, const Path& path, int argument,
-                       const std::optional<Device>& device, A& a) {
+                       Device of_scalars, A& a) {
   using T = std::remove_const_t<A>;
+  static_assert(!std::is_array_v<T> || !holds_tensors<T>,
+                "an array of tensors as an argument: use std::array");
   if constexpr (std::is_floating_point_v<T>) {
     using Scalar = std::conditional_t<std::is_same_v<T, float>, float, double>;
-    return level.take(path,
-                      scalar_argument(static_cast<Scalar>(a), device.value()),
+    return level.take(path, scalar_argument(static_cast<Scalar>(a), of_scalars),
                       argument);
   } else if constexpr (std::is_same_v<T, Tensor>) {
     return level.take(path, a.defined() ? TrackedTensor(a) : TrackedTensor(),
@@ -161,13 +159,13 @@ auto each_argument(const char* transform, V&& visit, Args&... args) {
 // f at the arguments, entered into the level, which is closed after that.
 template <class F, class... Args>
 auto run_level(Level& level, const char* transform, F&& f, Args&... args) {
-  std::optional<Device> device;
+  Device of_scalars;
   if constexpr ((std::is_floating_point_v<std::remove_const_t<Args>> || ...))
-    device = device_of_arguments(args...);
+    of_scalars = device_of_arguments(args...);
   auto inside = each_argument(
       transform,
       [&](const Path& path, int argument, auto& a) -> decltype(auto) {
-        return entered(level, path, argument, device, a);
+        return entered(level, path, argument, of_scalars, a);
       },
       args...);
   auto y = std::apply(std::forward<F>(f), inside);

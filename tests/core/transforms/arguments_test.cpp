@@ -241,6 +241,17 @@ TEST(Arguments, ATiedWeightShowsItsTotalAtEachPlace) {
   EXPECT_EQ(b[0].item<double>(), 3);
 }
 
+TEST(Arguments, ATiedValueThatIsPendingIsOneParameter) {
+  const TrackedTensor w = param(f64({3})), c = f64({4});
+  for (const TrackedTensor& x : {w * 2.0, c * 2.0, materialize(w * 2.0)}) {
+    const auto g = gradient(
+        [](const std::vector<TrackedTensor>& in) { return in[0] * in[1]; },
+        std::vector{x, x});
+    EXPECT_EQ(values(g[0]), values(x * 2.0));
+    EXPECT_EQ(values(g[1]), values(x * 2.0));
+  }
+}
+
 TEST(Arguments, ManyTiedAndUntiedTensorsAreToldApart) {
   std::vector<TrackedTensor> x;
   for (int i = 0; i < 20; ++i) x.push_back(f64({1.0 * i}));

@@ -2,7 +2,9 @@
 // and what the host language does between.
 #include <cmath>
 #include <stdexcept>
+#include <thread>
 
+#include "jacquard/memory.h"
 #include "tests/core/transforms/models.h"
 
 namespace jacquard {
@@ -215,6 +217,58 @@ TEST(HostLanguage, ADenseNetAddsEachValueOnce) {
   };
   const T g = gradient(net, ones({10, 10}, {DType::float64}));
   for (double v : values(g)) EXPECT_EQ(v, 131072);
+}
+
+TEST(HostLanguage, ADenseNetNeedsFewerArraysThanItHasValues) {
+  const auto net = [](const T& x) {
+    std::vector<T> all{x};
+    for (int i = 0; i < 18; ++i) {
+      T total = all[0];
+      for (std::size_t k = 1; k < all.size(); ++k) total = total + all[k];
+      all.push_back(total);
+    }
+    return sum(all.back());
+  };
+  const T x = materialize(ones({64, 64}, {DType::float64}));
+  gradient(net, x);
+  const Device device = default_device();
+  const std::size_t before = memory_stats(device).in_use;
+  reset_peak_memory(device);
+  const T g = gradient(net, x);
+  EXPECT_LT(memory_stats(device).peak - before, 19 * 64 * 64 * sizeof(double));
+}
+
+TEST(HostLanguage, ExceptionsThatTheFunctionCatches) {
+  const auto f = [](const T& x) {
+    try {
+      return matmul(x, tensor({{1.0}, {2.0}}));
+    } catch (const ShapeError&) {
+      return sum(x * x);
+    }
+  };
+  EXPECT_EQ(values(gradient(f, f64({1, 2, 3}))), (Doubles{2, 4, 6}));
+  const auto nested = [&](const T& x) {
+    try {
+      gradient([](const T& y) { return y * f64({1, 2}); }, x);
+    } catch (const GraphError&) {
+    }
+    return x * x;
+  };
+  EXPECT_EQ(number(derivative(derivative(nested))(3.0)), 2);
+}
+
+TEST(HostLanguage, PartsComputedOnOtherThreads) {
+  const auto f = [](const T& x) {
+    std::vector<T> parts(3);
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      threads.emplace_back([&parts, &x, i] {
+        parts[i] = sum(x * x) * static_cast<double>(i + 1);
+      });
+    for (std::thread& t : threads) t.join();
+    return parts[0] + parts[1] + parts[2];
+  };
+  EXPECT_EQ(values(gradient(f, f64({1, 2}))), (Doubles{12, 24}));
 }
 
 TEST(HostLanguage, TuplesAndPairsCarryTensors) {
