@@ -120,6 +120,20 @@ TEST_F(Graphs, SeveralAtOnceUseNoMemoryOfEachOther) {
   expect_same(eager, second);
 }
 
+TEST_F(Graphs, WhatOneLeavesIsUsedAfterItsLastRun) {
+  Launches eager, first, second;
+  const Stream other = on_cuda().make_stream(0);
+  auto graph = capture(first);
+  eager.run(settings(0), stream);
+  graph->run(settings(0).scalars(), other);
+  graph = capture(second);
+  graph->run(settings(0).scalars(), stream);
+  graph.reset();
+  on_cuda().synchronize(other);
+  expect_same(eager, first);
+  expect_same(eager, second);
+}
+
 TEST_F(Graphs, GiveTheirMemoryBack) {
   Launches replayed;
   const auto in_use = [] { return on_cuda().memory_stats(0).in_use; };
