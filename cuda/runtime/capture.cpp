@@ -47,9 +47,10 @@ GraphStorage::~GraphStorage() {
 StreamState& GraphStorage::add_stream() {
   streams_.reserve(streams_.size() + 1);
   StreamState& state = device().take_graph_stream();
+  // Zeroed on that stream, so not in memory of the caller's.
+  tickets(state.stream);
   device().pool.lend(state.memory, last_->memory);
   streams_.push_back(&state);
-  tickets(state.stream);
   order(last(), state.stream);
   return state;
 }

@@ -103,6 +103,8 @@ Launches::Launches() {
   add("table", uneven_elements(f32, kKeys * 3, 4));
   add("scattered", zeros(kKeys * 3));
   add("copy", zeros(kLong));
+  add("scan", zeros(kLong));
+  add("positions", Bytes(kRows * kColumns * 8, 0));
   for (int i = 0; i < kEntries; ++i) {
     add(entry("p", i),
         uneven_elements(f32, entry_elements(i), static_cast<unsigned>(i) + 10));
@@ -235,6 +237,22 @@ void Launches::indexing(Stream stream) {
   on_cuda().scatter_add(l, stream);
 }
 
+void Launches::scans_and_sorts(Stream stream) {
+  backend::ScanLaunch scan;
+  scan.op = "test_scan";
+  scan.extent = kLong;
+  scan.b = buffer("line").data();
+  scan.out = buffer("scan").data();
+  on_cuda().scan(scan, stream);
+  backend::SortLaunch sort;
+  sort.op = "test_sort";
+  sort.rows = kRows;
+  sort.extent = kColumns;
+  sort.keys = buffer("softmax").data();
+  sort.positions = static_cast<std::int64_t*>(buffer("positions").data());
+  on_cuda().sort(sort, stream);
+}
+
 void Launches::run(const Settings& s, Stream stream) {
   run_on_two(s, stream, stream);
 }
@@ -247,6 +265,7 @@ void Launches::run_on_two(const Settings& s, Stream stream, Stream other) {
   rows(s, stream);
   products(stream);
   indexing(stream);
+  scans_and_sorts(stream);
   update(s, other);
   on_cuda().copy(buffer("copy").data(), buffer("line").data(), kLong * 4,
                  stream);

@@ -91,6 +91,7 @@ class Launches {
   void update(const Settings& s, Stream stream);
   void products(Stream stream);
   void indexing(Stream stream);
+  void scans_and_sorts(Stream stream);
 
   std::map<std::string, std::unique_ptr<DeviceArray>> buffers_;
 };
