@@ -51,7 +51,10 @@ class JACQUARD_API LaunchList {
   int declare(const void* data, std::size_t bytes);
   // Where the memory is at the next run.
   void place(int memory, const void* data);
-  // Whether a launch that was taken down writes to it.
+  // Whether a launch that was taken down names it, or writes to it.
+  bool names(int memory) const {
+    return !memories_[index(memory)].pointers.empty();
+  }
   bool writes(int memory) const { return memories_[index(memory)].written; }
 
   // Empty, or why what was recorded can't be run again.

@@ -9,26 +9,6 @@ namespace jacquard::tape {
 
 constinit thread_local Observation observation;
 
-Literal literal_of(const Operand& scalar) {
-  Literal l{};
-  if (scalar.scalar_kind() == ScalarKind::floating)
-    l.f = scalar.floating();
-  else
-    l.i = scalar.integer();
-  return l;
-}
-
-Operand with_literal(const Operand& scalar, Literal value) {
-  switch (scalar.scalar_kind()) {
-    case ScalarKind::floating:
-      return Operand(value.f, scalar.site());
-    case ScalarKind::boolean:
-      return Operand(value.i != 0, scalar.site());
-    default:
-      return Operand(value.i, scalar.site());
-  }
-}
-
 void Describe::attribute(const Shape& x) {
   attributes.push_back(x.rank());
   for (const std::int64_t extent : x) attributes.push_back(extent);

@@ -154,7 +154,11 @@ class TypedCall final : public Call {
   void invoke() override {
     Feed feed{.scalars = scalars.data()};
     each(args_, [&]<class X>(X& x) {
-      if constexpr (!std::is_const_v<X>) visit(feed, x);
+      if constexpr (!std::is_const_v<X>)
+        visit(feed, x);
+      else
+        static_assert(!has_scalars<std::remove_const_t<X>>,
+                      "the observer may change host scalars: not const");
     });
     invoke_into(results, f_, std::move(args_));
   }

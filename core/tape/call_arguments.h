@@ -18,6 +18,7 @@
 
 #include "core/ops/slice_region.h"
 #include "core/pointwise/program.h"
+#include "core/tape/planned_scalar.h"
 #include "core/tape/value.h"
 #include "jacquard/index_ops.h"
 #include "jacquard/reduce.h"
@@ -64,10 +65,6 @@ struct Draw {
   Literal seed, offset;
 };
 
-// The value of a host scalar operand as a slot takes it, and back.
-Literal literal_of(const Operand& scalar);
-Operand with_literal(const Operand& scalar, Literal value);
-
 template <class T>
 inline constexpr bool is_list = false;
 template <class T>
@@ -80,6 +77,20 @@ template <class T>
 inline constexpr bool is_function = false;
 template <class T>
 inline constexpr bool is_function<std::function<T>> = true;
+
+template <class T>
+inline constexpr bool has_scalars = false;
+template <>
+inline constexpr bool has_scalars<Operand> = true;
+template <>
+inline constexpr bool has_scalars<Literal> = true;
+template <>
+inline constexpr bool has_scalars<Draw> = true;
+template <class T>
+inline constexpr bool has_scalars<std::vector<T>> = has_scalars<T>;
+template <class A, class B>
+inline constexpr bool has_scalars<std::pair<A, B>> =
+    has_scalars<A> || has_scalars<B>;
 
 template <class V, class X>
 void visit(V& v, X& x) {
@@ -141,7 +152,7 @@ struct Describe {
     const bool scalar = x.is_scalar();
     attributes.push_back(scalar ? static_cast<int>(x.scalar_kind()) : -1);
     if (scalar)
-      scalars.push_back(literal_of(x));
+      scalars.push_back(PlannedScalar::value(x));
     else
       operands.push_back(&x.tensor());
   }
@@ -181,7 +192,7 @@ struct Feed {
   }
   void operand(Operand& x) {
     if (x.is_scalar()) {
-      if (scalars) x = with_literal(x, *scalars++);
+      if (scalars) x = PlannedScalar::with_value(x, *scalars++);
     } else if (operands) {
       x = Operand(*operands++, x.site());
     }

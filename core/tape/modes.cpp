@@ -42,6 +42,7 @@ bool epilogues_enabled() { return epilogues().load(std::memory_order_relaxed); }
 void set_epilogues(bool on) {
   epilogues().store(on, std::memory_order_relaxed);
 }
+bool always_fused_enabled() { return always_fused; }
 bool set_always_fused(bool on) { return std::exchange(always_fused, on); }
 ScopeEdge::ScopeEdge() : id_(next_id()), before_(std::exchange(edge, id_)) {}
 ScopeEdge::~ScopeEdge() { edge = before_; }

@@ -14,6 +14,7 @@ bool set_grad_enabled(bool on);
 // Operations of this thread wait to be fused whatever the process says. Returns
 // the previous setting.
 bool set_always_fused(bool on);
+bool always_fused_enabled();
 
 // Whether a matmul waits for what its launch may carry (see product.h):
 // JACQUARD_EPILOGUES=on says yes. The setter is for the whole process.

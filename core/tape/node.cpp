@@ -41,6 +41,13 @@ Node::~Node() {
   delete extras_.load(std::memory_order_relaxed);
 }
 
+NodePtr Node::given_up(const char* name, CallSite site, const Shape& shape,
+                       DType dtype, Stream stream) {
+  auto node = make_intrusive<Node>(next_id(), name, site, shape, dtype, stream);
+  node->consumers.store(kGivenUp, std::memory_order_relaxed);
+  return node;
+}
+
 void Node::set_recut(Recut& recut) {
   recut.retain();
   recut_ = &recut;

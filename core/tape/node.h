@@ -77,6 +77,10 @@ class Node : public RefCounted<Node>, public PooledNew<Node> {
         dtype(dtype),
         device(stream.device()),
         stream(stream) {}
+  // A node that was given up: of a value that was recorded once.
+  static IntrusivePtr<Node> given_up(const char* name, CallSite site,
+                                     const Shape& shape, DType dtype,
+                                     Stream stream);
   ~Node();
 
   void release() const noexcept {
@@ -100,6 +104,10 @@ class Node : public RefCounted<Node>, public PooledNew<Node> {
   }
   // Gives up pullback and edges if `frees` and nothing leads here any more.
   void leave(bool frees);
+  // Whether it was given up.
+  bool is_given_up() const {
+    return consumers.load(std::memory_order_acquire) < kGivenUp / 2;
+  }
 
   const std::uint64_t id;
   const char* const name;

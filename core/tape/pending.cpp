@@ -371,7 +371,7 @@ TrackedTensor apply_index(const char* name, const Shape& shape, DType dtype,
 }
 
 static TrackedTensor run_leaf(const char* name, Op op, const Shape& shape,
-                              DType dtype, Device device, const Draw& draw) {
+                              DType dtype, Device device, Draw draw) {
   Expression e;
   e.op = op;
   e.args[0].kind = e.args[1].kind = Arg::Kind::slot;
@@ -381,7 +381,7 @@ static TrackedTensor run_leaf(const char* name, Op op, const Shape& shape,
 }
 
 TrackedTensor apply_leaf(const char* name, Op op, const Shape& shape,
-                         DType dtype, Device device, const Draw& draw) {
+                         DType dtype, Device device, Draw draw) {
   return call(name, {}, run_leaf, name, op, shape, dtype, device, draw);
 }
 

@@ -43,7 +43,7 @@ TrackedTensor apply_reduction(const char* name, Reduction reduction,
 TrackedTensor apply_index(const char* name, const Shape& shape, DType dtype,
                           Device device);
 TrackedTensor apply_leaf(const char* name, Op op, const Shape& shape,
-                         DType dtype, Device device, const Draw& draw);
+                         DType dtype, Device device, Draw draw);
 // The gradient where no path leads: reads as zeros.
 TrackedTensor structural_zero(const Shape& shape, DType dtype, Device device);
 // A pending constant filled with a scalar.

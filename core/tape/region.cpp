@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/backend/launch.h"
+#include "core/plan/mark.h"
 #include "core/tape/bindings.h"
 #include "core/tape/product.h"
 #include "core/tape/recut.h"
@@ -328,6 +329,8 @@ bool gather_reduction(Value& v, RegionBuilder& region, Shape& over_space) {
 }
 
 const Tensor& force(Value& value) {
+  if (value.planned()) [[unlikely]]
+    plan::settle(value);
   if (value.product) {
     run_product(value);
   } else if (!value.written()) {

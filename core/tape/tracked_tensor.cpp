@@ -1,5 +1,6 @@
 #include "jacquard/tracked_tensor.h"
 
+#include "core/plan/mark.h"
 #include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
@@ -40,7 +41,9 @@ Node::Extras* extras_of(const TrackedTensor& t) {
   Node* node = v.cell        ? v.cell->node.get()
                : v.written() ? v.node().get()
                              : nullptr;
-  return node ? node->find_extras() : nullptr;
+  if (!node) return nullptr;
+  plan::touch_gradient(*node);
+  return node->find_extras();
 }
 
 TrackedTensor run_grad(const TrackedTensor& x) {
@@ -67,6 +70,7 @@ void run_set_grad(const TrackedTensor& x, TrackedTensor grad) {
       tape::checked_cotangent(std::move(grad), node, "set_grad", node.site),
       node.dtype);
   Tensor t = grad.data();
+  plan::touch_gradient(node);
   std::lock_guard lock(node.extras().mutex);
   node.extras().grad = std::move(t);
 }

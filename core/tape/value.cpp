@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "core/plan/mark.h"
 #include "core/tape/leaf_scope.h"
 #include "core/tape/modes.h"
 #include "core/tape/recut.h"
@@ -54,7 +55,20 @@ Value::Value(Tensor tensor, NodePtr node)
       tensor_(std::move(tensor)),
       node_(std::move(node)) {}
 
+Value::Value(const char* name, CallSite site, const Shape& shape, DType dtype,
+             Stream stream, bool tracked)
+    : shape(shape),
+      dtype(dtype),
+      device(stream.device()),
+      stream(stream),
+      tracked(tracked),
+      site(site),
+      name(name),
+      id(next_id()),
+      planned_(true) {}
+
 Value::~Value() {
+  if (mark.load(std::memory_order_relaxed)) plan::Mark::forget(*this);
   if (!tracked) return;
   if (recuts_)
     for (const auto& r : *recuts_) r->forget(*this);
@@ -64,6 +78,8 @@ Value::~Value() {
 
 const Expression* Value::pin() {
   if (written()) return nullptr;
+  if (planned()) [[unlikely]]
+    plan::settle(*this);
   Guard guard(*this);
   if (written()) return nullptr;
   ++pins_;
@@ -201,7 +217,13 @@ void set_current(Value& cell, Tensor tensor) {
   LeafScope* scope = LeafScope::innermost();
   if (scope && scope->write(cell, fresh)) return;
   CellGuard guard(*cell.cell);
+  ++cell.cell->version;
   std::swap(cell.cell->current, fresh);
+}
+
+Snapshot snapshot_of(const Value& cell) {
+  CellGuard guard(*cell.cell);
+  return {cell.cell->current, cell.cell->version};
 }
 
 }  // namespace jacquard::tape

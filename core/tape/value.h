@@ -19,6 +19,10 @@
 #include "core/tensor/ref_count.h"
 #include "jacquard/tracked_tensor.h"
 
+namespace jacquard::plan {
+struct Mark;
+}
+
 namespace jacquard::tape {
 
 using pointwise::Literal;
@@ -56,6 +60,10 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
         Device device, bool tracked, Expression expression);
   // Written.
   Value(Tensor tensor, NodePtr node);
+  // A stand-in for the result of a call that a plan answered: pending until
+  // the plan has run and publishes it.
+  Value(const char* name, CallSite site, const Shape& shape, DType dtype,
+        Stream stream, bool tracked);
   ~Value();
 
   void release() const noexcept {
@@ -104,6 +112,12 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
   void unpin();
   // Between the two.
   const Expression& pinned() const { return expression_; }
+  // Whether it is a stand-in that nobody has published.
+  bool planned() const {
+    return planned_.load(std::memory_order_relaxed) && !written();
+  }
+  // What a plan that is being made knows it by, or nullptr.
+  std::atomic<plan::Mark*> mark{nullptr};
   // Publishes array and node, unless another thread was first; then cuts the
   // nodes again that have this value in their inside.
   void publish(Tensor tensor, NodePtr node);
@@ -125,6 +139,8 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
     std::atomic_flag lock = ATOMIC_FLAG_INIT;
     ValuePtr current;
     NodePtr node;
+    // Counts the snapshots; guarded by the lock.
+    std::uint32_t version = 0;
   };
   std::unique_ptr<Cell> cell;
   // Makes a written value the cell of a leaf: the array moves to its snapshot.
@@ -141,6 +157,7 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
 
   mutable std::atomic<bool> lock_{false};
   std::atomic<bool> written_{false};
+  std::atomic<bool> planned_{false};
   using Operands = ValuePtr[3];
   void take_operands(Operands& out);
   void drop_uses(const Operands& gone) const;
@@ -163,5 +180,11 @@ inline TrackedTensor handle(ValuePtr value) {
 ValuePtr current_of(Value& cell);
 // Replaces the snapshot of a leaf.
 void set_current(Value& cell, Tensor tensor);
+// The snapshot that a cell has now, and how many it had before.
+struct Snapshot {
+  ValuePtr value;
+  std::uint32_t version;
+};
+Snapshot snapshot_of(const Value& cell);
 
 }  // namespace jacquard::tape

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <string>
 
+#include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
 #include "core/tape/region.h"
@@ -173,6 +174,7 @@ void Walk::call_hooks(Slot& slot) {
     retain_grad = extras->retain_grad;
   }
   for (const auto& hook : hooks) {
+    report_user_code("a hook", node.site);
     // Users see the primal's dtype.
     TrackedTensor changed = hook(cast(slot.cotangent, node.dtype));
     if (changed.defined())

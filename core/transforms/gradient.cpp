@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 
+#include "core/backend/launch_list.h"
+#include "core/plan/mark.h"
 #include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
@@ -30,15 +32,19 @@ Tensor one_of(DType dtype, Device device) {
     Device device;
     Tensor one;
   };
+  const float f = 1;
+  const double d = 1;
+  const auto make = [&] {
+    return dtype == DType::float64
+               ? Tensor::from_host(std::span(&d, 1), {}, device)
+               : Tensor::from_host(std::span(&f, 1), {}, device);
+  };
+  // What is launched again has all its memory for itself.
+  if (backend::LaunchList::recording()) return make();
   thread_local std::vector<Known> known;
   for (const Known& k : known)
     if (k.dtype == dtype && k.device == device) return k.one;
-  const float f = 1;
-  const double d = 1;
-  known.push_back({dtype, device,
-                   dtype == DType::float64
-                       ? Tensor::from_host(std::span(&d, 1), {}, device)
-                       : Tensor::from_host(std::span(&f, 1), {}, device)});
+  known.push_back({dtype, device, make()});
   return known.back().one;
 }
 
@@ -58,6 +64,7 @@ TrackedTensor seed_for(const Node& y, const TrackedTensor& seed,
 
 void keep_gradients(const std::vector<Walk::Result>& kept) {
   for (const auto& [node, g] : kept) {
+    plan::touch_gradient(*node);
     std::lock_guard lock(node->extras().mutex);
     node->extras().grad = g.data();
   }
@@ -74,6 +81,7 @@ void commit(const std::vector<Walk::Result>& results) {
   std::lock_guard turn(turns);
   for (const auto& [node, g] : results) {
     if (!g.defined()) continue;
+    plan::touch_gradient(*node);
     Tensor before;
     if (Node::Extras* extras = node->find_extras()) {
       std::lock_guard lock(extras->mutex);

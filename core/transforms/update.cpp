@@ -5,6 +5,7 @@
 #include "core/backend/launch.h"
 #include "core/tape/bindings.h"
 #include "core/tape/call.h"
+#include "core/tape/leaf_memory.h"
 #include "core/tape/modes.h"
 #include "core/tape/region_builder.h"
 #include "core/tape/value.h"
@@ -57,27 +58,6 @@ void check_groups(const std::vector<Group>& groups, int outputs) {
       written.insert(g[i].value(), 1);
     }
   }
-}
-
-// A tensor at the leaf's address that nobody else sees; the leaf holds it.
-Tensor writable(const TrackedTensor& leaf) {
-  Value& cell = *leaf.value();
-  ValuePtr current = tape::snapshot(leaf, "update_in_place");
-  TensorImpl* impl = TensorImpl::of(current->tensor());
-  // Two references: the leaf's own and `current`.
-  const bool sole = current->use_count() == 2 && impl->use_count() == 1 &&
-                    impl->storage->use_count() == 1;
-  if (sole && impl->contiguous) return current->tensor();
-  const Tensor& t = current->tensor();
-  if (!impl->contiguous) {
-    tape::set_current(cell, t.contiguous());
-  } else {
-    auto storage = impl->storage->make_writable(current_stream(t.device()), 0);
-    tape::set_current(
-        cell, TensorImpl::make(std::move(storage), t.shape(), t.strides(),
-                               impl->offset, t.dtype()));
-  }
-  return tape::snapshot(leaf, "update_in_place")->tensor();
 }
 
 class AlwaysFused {
@@ -161,7 +141,7 @@ static void run_update(const std::vector<Group>& groups, int outputs,
                                                          : groups[g][i].data());
   for (std::size_t g = 0; g < groups.size(); ++g)
     for (std::size_t i = 0; i < static_cast<std::size_t>(outputs); ++i)
-      tensors[g][i] = writable(groups[g][i]);
+      tensors[g][i] = tape::make_leaf_writable(*groups[g][i].value());
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const Shape& space = groups[g][0].shape();
     for (std::size_t k : leaf_of)
