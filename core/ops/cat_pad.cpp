@@ -8,6 +8,7 @@
 #include "core/tape/call.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
+#include "jacquard/create.h"
 #include "jacquard/shape_ops.h"
 
 namespace jacquard {
@@ -15,6 +16,7 @@ namespace {
 
 using ops::SliceRegion;
 using tape::PullbackContext;
+using tape::PushContext;
 
 // Checks that there are pieces, on one device; returns their common dtype.
 DType common_dtype(const char* op, const std::vector<TrackedTensor>& pieces) {
@@ -130,10 +132,17 @@ static TrackedTensor run_pad(
                                  {.integral = false, .f = value}),
                        false, "pad");
   if (t.numel() != 0) tape::compute_into(region.view(result), t, false, "pad");
-  return tape::record("pad", site, std::move(result), {&t},
-                      [region](PullbackContext& c) {
-                        c.add(0, ops::take("pad", {}, c.cotangent(), region));
-                      });
+  return tape::record(
+      "pad", site, std::move(result), {&t},
+      [region](PullbackContext& c) {
+        c.add(0, ops::take("pad", {}, c.cotangent(), region));
+      },
+      [region](PushContext& c) {
+        const TrackedTensor& part = c.tangent(0);
+        const Shape all = c.shape();
+        c.set(ops::put("pad", {}, zeros(all, {part.dtype(), part.device()}),
+                       region.led(c.lead(), all), part));
+      });
 }
 
 TrackedTensor pad(

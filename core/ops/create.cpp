@@ -158,10 +158,14 @@ static TrackedTensor run_to_device(const TrackedTensor& operand,
                                    Device device) {
   TrackedTensor x = tape::handle(tape::snapshot(operand, "to_device"));
   if (x.device() == device) return x;
-  return tape::record("to_device", {}, x.data().to(device), {&x},
-                      [home = x.device()](tape::PullbackContext& c) {
-                        c.add(0, to_device(c.cotangent(), home));
-                      });
+  return tape::record(
+      "to_device", {}, x.data().to(device), {&x},
+      [home = x.device()](tape::PullbackContext& c) {
+        c.add(0, to_device(c.cotangent(), home));
+      },
+      [device](tape::PushContext& c) {
+        c.set(to_device(c.tangent(0), device));
+      });
 }
 
 TrackedTensor to_device(const TrackedTensor& operand, Device device) {

@@ -20,6 +20,7 @@ namespace {
 
 using backend::IndexLaunch;
 using tape::PullbackContext;
+using tape::PushContext;
 
 // Which elements of an array an index reads along one axis.
 struct Lookup {
@@ -55,6 +56,18 @@ struct Lookup {
     return work;
   }
 };
+
+// The lookup behind an axis that both arrays have in front, or none.
+Lookup led(Lookup lookup, const PushContext& c) {
+  if (c.lead() == 0) return lookup;
+  ++lookup.axis;
+  if (lookup.by_element) {
+    const Shape shape = c.led(lookup.index.shape());
+    lookup.index =
+        tape::force(expand(lookup.index, shape), "gather").contiguous();
+  }
+  return lookup;
+}
 
 TrackedTensor zeros_like_shape(const Shape& shape, const TrackedTensor& g) {
   return zeros(shape, {g.dtype(), g.device()});
@@ -94,7 +107,8 @@ TrackedTensor read_at(const char* name, CallSite site, const TrackedTensor& x,
   work.target = result.data_ptr();
   backend::launch_gather(work, stream);
   return tape::record(
-      name, site, std::move(result), {&x}, [name, lookup](PullbackContext& c) {
+      name, site, std::move(result), {&x},
+      [name, lookup](PullbackContext& c) {
         const TrackedTensor& g = c.cotangent();
         if (c.recording()) {
           c.add(0, add_at(name, {}, zeros_like_shape(c.shape_of(0), g), lookup,
@@ -111,6 +125,9 @@ TrackedTensor read_at(const char* name, CallSite site, const TrackedTensor& x,
                                        target.device(), {}),
                              false, name);
         scatter_into(name, target, lookup, values, true);
+      },
+      [name, lookup](PushContext& c) {
+        c.set(read_at(name, {}, c.tangent(0), led(lookup, c)));
       });
 }
 
@@ -121,12 +138,18 @@ TrackedTensor add_at(const char* name, CallSite site, const TrackedTensor& x,
   if (x.is_tracked()) tape::force(x, name);
   const Tensor result = fresh_copy(name, x);
   scatter_into(name, result, lookup, source, true);
-  return tape::record(name, site, result, {&x, &values},
-                      [name, lookup](PullbackContext& c) {
-                        const TrackedTensor& g = c.cotangent();
-                        if (c.needs(0)) c.add(0, g);
-                        if (c.needs(1)) c.add(1, read_at(name, {}, g, lookup));
-                      });
+  return tape::record(
+      name, site, result, {&x, &values},
+      [name, lookup](PullbackContext& c) {
+        const TrackedTensor& g = c.cotangent();
+        if (c.needs(0)) c.add(0, g);
+        if (c.needs(1)) c.add(1, read_at(name, {}, g, lookup));
+      },
+      [name, lookup, array = x.shape(), dtype = x.dtype()](PushContext& c) {
+        c.set(c.has(1) ? add_at(name, {}, c.tangent_or_zeros(0, array, dtype),
+                                led(lookup, c), c.tangent(1))
+                       : c.tangent(0));
+      });
 }
 
 // Whether each place of the index is the last one that names its row, shaped
@@ -167,6 +190,11 @@ TrackedTensor put_at(const char* name, CallSite site, const TrackedTensor& x,
         if (c.needs(1))
           c.add(1, where(is_last_writer(name, lookup, array),
                          read_at(name, {}, g, lookup), 0.0));
+      },
+      [name, lookup, array = x.shape(), part = values.shape(),
+       dtype = x.dtype()](PushContext& c) {
+        c.set(put_at(name, {}, c.tangent_or_zeros(0, array, dtype),
+                     led(lookup, c), c.tangent_or_zeros(1, part, dtype)));
       });
 }
 

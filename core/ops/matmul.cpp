@@ -23,6 +23,7 @@ namespace {
 using tape::folded;
 using tape::multiply;
 using tape::PullbackContext;
+using tape::PushContext;
 using tape::readable;
 using tape::transposed;
 
@@ -142,9 +143,20 @@ bool pull_back_narrow(PullbackContext& c, const Tensor& g,
   return true;
 }
 
-tape::PullbackPtr reverse_of(Operands operands, DType dtype) {
+// da·b + a·db.
+void push_product(PushContext& c, const Operands& saved, int rank) {
+  TrackedTensor total;
+  if (c.has(0)) total = matmul(c.aligned(0, rank), c.restore(saved.b));
+  if (c.has(1)) {
+    TrackedTensor term = matmul(c.restore(saved.a), c.aligned(1, rank));
+    total = total.defined() ? total + term : std::move(term);
+  }
+  c.set(std::move(total));
+}
+
+tape::PullbackPtr rules_of(const Operands& saved, DType dtype, int rank) {
   return tape::make_pullback(
-      [saved = std::move(operands), dtype](PullbackContext& c) {
+      [saved, dtype](PullbackContext& c) {
         // Cotangents of half types come as float32.
         TrackedTensor g = tape::apply_cast("matmul", c.cotangent(), dtype);
         // Both products read one copy.
@@ -154,7 +166,8 @@ tape::PullbackPtr reverse_of(Operands operands, DType dtype) {
         }
         if (c.needs(0)) pull_back_left(c, g, saved.b, saved.a_transposed);
         if (c.needs(1)) pull_back_right(c, g, saved.a, saved.b_transposed);
-      });
+      },
+      [saved, rank](PushContext& c) { push_product(c, saved, rank); });
 }
 
 // Of matrices or batches of them, of one dtype.
@@ -167,7 +180,7 @@ TrackedTensor product(CallSite site, const TrackedTensor& a,
     Operands saved{{}, {}, is_transposed(left), is_transposed(right)};
     if (b.is_tracked()) saved.a = tape::save(a, "matmul");
     if (a.is_tracked()) saved.b = tape::save(b, "matmul");
-    pullback = reverse_of(std::move(saved), left.dtype());
+    pullback = rules_of(saved, left.dtype(), shape.rank());
   }
   return tape::make_product(site, shape, a, b, std::move(pullback));
 }

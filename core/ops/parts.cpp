@@ -15,6 +15,7 @@ namespace jacquard::ops {
 namespace {
 
 using tape::PullbackContext;
+using tape::PushContext;
 
 // For each element which part wrote it last.
 TrackedTensor last_writers(const char* name, const Shape& shape, Device device,
@@ -77,9 +78,10 @@ void write_all(const char* name, const Tensor& result,
   if (!copied.empty()) copy_all(name, result, copied);
 }
 
-struct Pullback {
+struct Rules {
   const char* name;
   Shape shape;
+  DType dtype;
   std::vector<SliceRegion> regions;
   std::vector<bool> shadowed;
 
@@ -97,6 +99,15 @@ struct Pullback {
         writers = last_writers(name, shape, g.device(), regions);
       c.add(input, where(eq(take(name, {}, writers, regions[i]), input), g, 0));
     }
+  }
+
+  void push(PushContext& c) const {
+    std::vector<Part> tangents;
+    for (std::size_t i = 0; i < regions.size(); ++i)
+      tangents.push_back(
+          {c.tangent_or_zeros(static_cast<int>(i), regions[i].shape(), dtype),
+           regions[i].led(c.lead(), c.shape()), shadowed[i]});
+    c.set(join(name, {}, c.shape(), dtype, std::move(tangents)));
   }
 };
 
@@ -119,13 +130,15 @@ TrackedTensor join(const char* name, CallSite site, const Shape& shape,
   write_all(name, result, parts);
   if (!recorded) return TrackedTensor(std::move(result));
 
-  Pullback pullback{name, shape, {}, {}};
+  Rules rules{name, shape, dtype, {}, {}};
   for (Part& part : parts) {
-    pullback.regions.push_back(std::move(part.region));
-    pullback.shadowed.push_back(part.shadowed);
+    rules.regions.push_back(std::move(part.region));
+    rules.shadowed.push_back(part.shadowed);
   }
-  return tape::record_with(name, site, std::move(result), inputs,
-                           tape::make_pullback(std::move(pullback)));
+  auto push = [rules](PushContext& c) { rules.push(c); };
+  return tape::record_with(
+      name, site, std::move(result), inputs,
+      tape::make_pullback(std::move(rules), std::move(push)));
 }
 
 }  // namespace jacquard::ops

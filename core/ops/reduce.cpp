@@ -12,6 +12,7 @@
 #include "core/tape/call.h"
 #include "core/tape/record.h"
 #include "core/tape/region.h"
+#include "jacquard/create.h"
 #include "jacquard/pointwise.h"
 #include "jacquard/shape_ops.h"
 
@@ -72,6 +73,7 @@ namespace {
 using ops::reduce;
 using ops::ReducedAxes;
 using tape::PullbackContext;
+using tape::PushContext;
 using tape::Reduction;
 
 // The dtype in which integers and bools are added and multiplied.
@@ -117,6 +119,25 @@ TrackedTensor shared_among_ties(const TrackedTensor& g, const TrackedTensor& x,
   return where(ties, reshape(g, axes.kept) / count, 0.0);
 }
 
+// The axes behind `lead` of an array of the led shape.
+ReducedAxes led(const ReducedAxes& axes, const PushContext& c) {
+  ReducedAxes out = axes;
+  out.mask <<= c.lead();
+  out.kept = c.led(axes.kept);
+  out.dropped = c.led(axes.dropped);
+  return out;
+}
+
+// The sum of slopes · tangent over the axes: what is pushed through a
+// reduction.
+void push_slopes(PushContext& c, const TrackedTensor& slopes,
+                 const ReducedAxes& axes) {
+  const TrackedTensor& t = c.tangent(0);
+  c.set(reshape(reduce(c.name(), Reduction::sum, mulz(t, slopes), led(axes, c),
+                       false, t.dtype(), c.site()),
+                c.shape()));
+}
+
 TrackedTensor extremum(const char* name, Reduction reduction, const Operand& x,
                        const Axes& named, bool keepdims) {
   const CallSite site = x.site();
@@ -130,8 +151,14 @@ TrackedTensor extremum(const char* name, Reduction reduction, const Operand& x,
       reduce(name, reduction, in, axes, keepdims, t.dtype(), site).data();
   // The ties are constants: nothing of x is needed but its numbers.
   return tape::record(
-      name, site, out, {&t}, [in, out, axes](PullbackContext& c) {
+      name, site, out, {&t},
+      [in, out, axes](PullbackContext& c) {
         c.add(0, shared_among_ties(c.cotangent(), in, out, axes));
+      },
+      [in, out, axes](PushContext& c) {
+        const TrackedTensor one =
+            ones(axes.dropped, {compute_type(out.dtype()), out.device()});
+        push_slopes(c, shared_among_ties(one, in, out, axes), axes);
       });
 }
 
@@ -159,11 +186,11 @@ TrackedTensor product_of_others(const TrackedTensor& x,
                                 : slice(others, 1, {.start = 0, .stop = n});
 }
 
-void pull_back_product(PullbackContext& c, const tape::Saved& saved,
-                       const ReducedAxes& axes) {
-  const Shape shape = c.shape_of(0);
-  if (shape.numel() == 0) return;
-  const TrackedTensor& g = c.cotangent();
+// Of the shape of `input`: the products of the others that each element is
+// multiplied with, times g, which has one element a product.
+TrackedTensor product_slopes(const TrackedTensor& input, const TrackedTensor& g,
+                             const ReducedAxes& axes) {
+  const Shape& shape = input.shape();
   std::vector<int> order;
   for (int pass = 0; pass < 2; ++pass)
     for (int i = 0; i < shape.rank(); ++i)
@@ -173,12 +200,11 @@ void pull_back_product(PullbackContext& c, const tape::Saved& saved,
     inverse[static_cast<std::size_t>(order[i])] = static_cast<int>(i);
 
   const std::int64_t rows = axes.dropped.numel();
-  const TrackedTensor x =
-      permute(cast(c.restore(saved), g.dtype()), std::move(order));
+  const TrackedTensor x = permute(cast(input, g.dtype()), std::move(order));
   const Shape permuted = x.shape();
   const TrackedTensor others =
       product_of_others(reshape(x, {rows, axes.count}), reshape(g, {rows, 1}));
-  c.add(0, permute(reshape(others, permuted), std::move(inverse)));
+  return permute(reshape(others, permuted), std::move(inverse));
 }
 
 // The axis moved last, then a row operation; constant.
@@ -301,7 +327,17 @@ static TrackedTensor run_prod(Operand&& x, Axes&& named, bool keepdims) {
                                    keepdims, dtype, site);
   return tape::record(
       "prod", site, out.data(), {&t},
-      [saved, axes](PullbackContext& c) { pull_back_product(c, saved, axes); });
+      [saved, axes](PullbackContext& c) {
+        if (c.shape_of(0).numel() != 0)
+          c.add(0, product_slopes(c.restore(saved), c.cotangent(), axes));
+      },
+      [saved, axes](PushContext& c) {
+        if (c.shape_of(0).numel() == 0) return;
+        const TrackedTensor one =
+            ones(axes.dropped,
+                 {compute_type(saved.tensor.dtype()), saved.tensor.device()});
+        push_slopes(c, product_slopes(c.restore(saved), one, axes), axes);
+      });
 }
 
 TrackedTensor prod(Operand x, Axes named, bool keepdims) {

@@ -24,6 +24,9 @@ struct SliceRegion {
   // What a Python slice of the axis leaves. IndexError for step 0.
   void restrict_to(int axis, const Slice& s, const char* op);
 
+  // The same behind an axis that stays whole, or none (lead 0).
+  SliceRegion led(int lead, const Shape& led_shape) const;
+
   // The part's shape.
   Shape shape() const;
   // Whether it covers an array of that shape.

@@ -14,6 +14,7 @@ namespace jacquard {
 namespace ops {
 
 using tape::PullbackContext;
+using tape::PushContext;
 
 SliceRegion SliceRegion::whole(const Shape& shape) {
   return {.start = Shape::filled(shape.rank(), 0),
@@ -54,6 +55,17 @@ void SliceRegion::restrict_to(int axis, const Slice& s, const char* op) {
   count[axis] = span <= 0 ? 0 : (span - 1) / size + 1;
 }
 
+SliceRegion SliceRegion::led(int lead, const Shape& led_shape) const {
+  SliceRegion region = *this;
+  for (int i = 0; i < lead; ++i) {
+    region.start.insert(i, 0);
+    region.step.insert(i, 1);
+    region.count.insert(i, led_shape[i]);
+  }
+  region.dropped <<= lead;
+  return region;
+}
+
 Shape SliceRegion::shape() const {
   Shape result;
   for (int i = 0; i < count.rank(); ++i)
@@ -76,7 +88,8 @@ TrackedTensor take(const char* name, CallSite site, const TrackedTensor& x,
                    const SliceRegion& region) {
   Tensor result = region.view(tape::force(x, name));
   return tape::record(
-      name, site, std::move(result), {&x}, [name, region](PullbackContext& c) {
+      name, site, std::move(result), {&x},
+      [name, region](PullbackContext& c) {
         const Shape& shape = c.shape_of(0);
         const TrackedTensor& g = c.cotangent();
         if (region.covers(shape)) {
@@ -90,6 +103,10 @@ TrackedTensor take(const char* name, CallSite site, const TrackedTensor& x,
         } else {
           c.add_part(0, g, [&](const Tensor& all) { return region.view(all); });
         }
+      },
+      [name, region](PushContext& c) {
+        const TrackedTensor& t = c.tangent(0);
+        c.set(take(name, {}, t, region.led(c.lead(), t.shape())));
       });
 }
 
@@ -109,14 +126,20 @@ TrackedTensor put(const char* name, CallSite site, const TrackedTensor& x,
     tape::compute_into(result, x, false, name);
   if (part.numel() != 0)
     tape::compute_into(region.view(result), values, false, name);
-  return tape::record(name, site, std::move(result), {&x, &values},
-                      [name, region, part](PullbackContext& c) {
-                        const TrackedTensor& g = c.cotangent();
-                        if (c.needs(0))
-                          c.add(0, put(name, {}, g, region,
-                                       zeros(part, {g.dtype(), g.device()})));
-                        if (c.needs(1)) c.add(1, take(name, {}, g, region));
-                      });
+  return tape::record(
+      name, site, std::move(result), {&x, &values},
+      [name, region, part](PullbackContext& c) {
+        const TrackedTensor& g = c.cotangent();
+        if (c.needs(0))
+          c.add(0,
+                put(name, {}, g, region, zeros(part, {g.dtype(), g.device()})));
+        if (c.needs(1)) c.add(1, take(name, {}, g, region));
+      },
+      [name, region, dtype = x.dtype(), whole = x.shape()](PushContext& c) {
+        const SliceRegion led = region.led(c.lead(), c.led(whole));
+        c.set(put(name, {}, c.tangent_or_zeros(0, whole, dtype), led,
+                  c.tangent_or_zeros(1, region.shape(), dtype)));
+      });
 }
 
 }  // namespace ops

@@ -13,14 +13,25 @@ namespace jacquard {
 namespace {
 
 using tape::PullbackContext;
+using tape::PushContext;
 
 TrackedTensor reshaped(const char* name, CallSite site, const TrackedTensor& t,
                        const Shape& shape) {
   Tensor result = tape::force(t, name).reshape(shape);
-  return tape::record(name, site, std::move(result), {&t},
-                      [](PullbackContext& c) {
-                        c.add(0, reshape(c.cotangent(), c.shape_of(0)));
-                      });
+  return tape::record(
+      name, site, std::move(result), {&t},
+      [](PullbackContext& c) {
+        c.add(0, reshape(c.cotangent(), c.shape_of(0)));
+      },
+      [](PushContext& c) { c.set(reshape(c.tangent(0), c.shape())); });
+}
+
+// The axes of a permutation behind `lead` that stay where they are.
+std::vector<int> led(const std::vector<int>& axes, int lead) {
+  std::vector<int> all;
+  for (int i = 0; i < lead; ++i) all.push_back(i);
+  for (const int axis : axes) all.push_back(axis + lead);
+  return all;
 }
 
 TrackedTensor permuted(const char* name, CallSite site, const TrackedTensor& t,
@@ -34,10 +45,14 @@ TrackedTensor permuted(const char* name, CallSite site, const TrackedTensor& t,
     strides.push_back(array.strides()[axes[i]]);
     inverse[static_cast<std::size_t>(axes[i])] = static_cast<int>(i);
   }
-  return tape::record(name, site, array.view(shape, strides, 0), {&t},
-                      [inverse = std::move(inverse)](PullbackContext& c) {
-                        c.add(0, permute(c.cotangent(), inverse));
-                      });
+  return tape::record(
+      name, site, array.view(shape, strides, 0), {&t},
+      [inverse = std::move(inverse)](PullbackContext& c) {
+        c.add(0, permute(c.cotangent(), inverse));
+      },
+      [axes](PushContext& c) {
+        c.set(permute(c.tangent(0), led(axes, c.lead())));
+      });
 }
 
 std::string list_of(const std::vector<int>& axes) {
@@ -121,7 +136,10 @@ static TrackedTensor run_transpose(Operand&& x, int a, int b) {
   std::swap(strides[a], strides[b]);
   return tape::record(
       "transpose", site, array.view(shape, strides, 0), {&t},
-      [a, b](PullbackContext& c) { c.add(0, transpose(c.cotangent(), a, b)); });
+      [a, b](PullbackContext& c) { c.add(0, transpose(c.cotangent(), a, b)); },
+      [a, b](PushContext& c) {
+        c.set(transpose(c.tangent(0), a + c.lead(), b + c.lead()));
+      });
 }
 
 TrackedTensor transpose(Operand x, int a, int b) {
@@ -144,10 +162,14 @@ static TrackedTensor run_expand(Operand&& x, const Shape& shape) {
   const Tensor array = tape::force(t, "expand");
   const Strides strides =
       broadcast_strides(array.shape(), array.strides(), to, "expand");
-  return tape::record("expand", site, array.view(to, strides, 0), {&t},
-                      [](PullbackContext& c) {
-                        c.add(0, ops::sum_to(c.cotangent(), c.shape_of(0)));
-                      });
+  return tape::record(
+      "expand", site, array.view(to, strides, 0), {&t},
+      [](PullbackContext& c) {
+        c.add(0, ops::sum_to(c.cotangent(), c.shape_of(0)));
+      },
+      [rank = to.rank()](PushContext& c) {
+        c.set(expand(c.aligned(0, rank), c.shape()));
+      });
 }
 
 TrackedTensor expand(Operand x, const Shape& shape) {

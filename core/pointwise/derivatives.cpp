@@ -212,6 +212,38 @@ Expr row_vjp(const Differential& d, int k) {
   }
 }
 
+Expr row_jvp(const Differential& d, int k) {
+  const auto [a, b, c] = d.args;
+  const Expr y = d.y;
+  const Expr t = d.cotangent;
+  switch (d.op) {
+    case Op::row_sum:
+      return row_sum(t);
+    case Op::row_mean:
+      return row_mean(t);
+    case Op::row_max: {
+      const Expr ties = row_sum((a == y).cast(t.dtype()));
+      return row_sum(where(a == y, t, 0.0)) / ties;
+    }
+    case Op::row_logsumexp:
+      return row_sum(mulz(t, row_softmax(a)));
+    case Op::row_pick:
+      return apply(Op::row_pick, t, b);
+    case Op::row_log_softmax:
+      return t - row_sum(mulz(t, exp(y)));
+    case Op::row_normalize: {
+      if (k == 0) break;
+      const Expr offset = a - row_mean(a);
+      const Expr scale = rsqrt(row_mean(offset * offset) + b);
+      return mulz(t, -0.5 * scale * scale) * y;
+    }
+    default:
+      break;
+  }
+  // The others are symmetric.
+  return vjp(d, k);
+}
+
 }  // namespace
 
 bool has_derivative(Op op, int k) {
@@ -246,6 +278,13 @@ Expr vjp(const Differential& d, int k) {
     throw GraphError(std::string(info(d.op).name) +
                      ": no derivative by operand " + std::to_string(k));
   return out;
+}
+
+Expr jvp(const Differential& d, int k) {
+  if (is_row(d.op)) return row_jvp(d, k);
+  // A cast's tangent goes the way of its value.
+  if (d.op == Op::cast) return d.cotangent.cast(d.y.dtype());
+  return vjp(d, k);
 }
 
 Expr expanded_row_normalize_vjp(Expr x, Expr g, Expr e) {

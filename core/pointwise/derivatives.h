@@ -30,6 +30,10 @@ bool is_row_operand(Op op, int k);
 // a product: so higher derivatives at a zero cotangent are right as well.
 Expr vjp(const Differential& d, int k);
 
+// The tangent of y where only operand k has one, given in place of the
+// cotangent. Elementwise operations have diagonal Jacobians: vjp itself.
+Expr jvp(const Differential& d, int k);
+
 // row_normalize_vjp(x, g, e) written with row_mean and pointwise primitives;
 // its derivative is the derivative of this.
 Expr expanded_row_normalize_vjp(Expr x, Expr g, Expr e);

@@ -127,6 +127,22 @@ struct Reverse {
   // wanted leaves whose gradient is a structural zero are not in `wanted`.
 };
 
+// What a pushforward program takes and gives.
+//
+// Its leaves, in the order of `sources`: leaves of the forward program (number
+// ≥ 0), its outputs (Reverse::kOutput − j), and tangents of its leaves
+// (kTangent − i), which have the compute type of the leaf. It reads no other
+// leaf or output than the reverse for the same tracked leaves. Slots are those
+// of the forward program.
+struct Pushforward {
+  static constexpr int kTangent = Reverse::kCotangent;
+
+  // One output: the tangent of what output 0 of the forward program stores or
+  // reduces, in its compute type. nullptr: a structural zero.
+  ProgramPtr program;
+  std::vector<int> sources;
+};
+
 class JACQUARD_API Program {
  public:
   // The one program with this content, after simplification (see simplify).
@@ -154,6 +170,11 @@ class JACQUARD_API Program {
   // `wanted` ⊆ tracked then removes what only other gradients need. Cached.
   // GraphError naming the primitive if one has no derivative.
   const Reverse& reverse(std::uint64_t tracked, std::uint64_t wanted) const;
+
+  // How tangents of the leaves in `with` ⊆ tracked pass through the program.
+  // Cached. GraphError as for the reverse.
+  const Pushforward& pushforward(std::uint64_t tracked,
+                                 std::uint64_t with) const;
 
   // The program without what only its reverse reads (attach): what backends
   // are given. Leaves and slots keep their numbers.

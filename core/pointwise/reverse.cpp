@@ -14,7 +14,12 @@
 namespace jacquard::pointwise {
 namespace {
 
-// Which instructions have a gradient that leads to a tracked leaf.
+Expr computed(Builder& b, Ref r) {
+  return Expr{&b, r}.cast(compute_type(b.dtype(r)));
+}
+
+}  // namespace
+
 std::vector<bool> active_instrs(const Code& code, std::uint64_t tracked) {
   std::vector<bool> active(code.instrs.size(), false);
   for (std::size_t i = 0; i < active.size(); ++i) {
@@ -29,11 +34,6 @@ std::vector<bool> active_instrs(const Code& code, std::uint64_t tracked) {
   return active;
 }
 
-Expr computed(Builder& b, Ref r) {
-  return Expr{&b, r}.cast(compute_type(b.dtype(r)));
-}
-
-// The code with what is differentiated by its expansion expanded.
 Code expanded(const Code& code, std::uint64_t tracked) {
   const std::vector<bool> active = active_instrs(code, tracked);
   Builder b(code.leaves, code.slots);
@@ -53,6 +53,8 @@ Code expanded(const Code& code, std::uint64_t tracked) {
     b.output({map[o.value], o.reduction, o.once_a_row});
   return b.take();
 }
+
+namespace {
 
 // The reverse sweep over one program, building the reverse program.
 class Sweep {
@@ -218,6 +220,24 @@ bool names_leaf(const Instr& i) {
 
 }  // namespace
 
+Code without_unread_leaves(Code code, const std::vector<int>& sources,
+                           std::vector<int>& read) {
+  std::vector<int> number(code.leaves.size(), -1);
+  for (const Instr& i : code.instrs)
+    if (names_leaf(i)) number[i.imm] = 0;
+  std::vector<Leaf> leaves;
+  for (std::size_t i = 0; i < number.size(); ++i) {
+    if (number[i] < 0) continue;
+    number[i] = static_cast<int>(leaves.size());
+    leaves.push_back(code.leaves[i]);
+    read.push_back(sources[i]);
+  }
+  for (Instr& i : code.instrs)
+    if (names_leaf(i)) i.imm = static_cast<std::uint16_t>(number[i.imm]);
+  code.leaves = std::move(leaves);
+  return code;
+}
+
 FullReverse full_reverse(const Code& forward, std::uint64_t tracked) {
   const Code code = expanded(forward, tracked);
   std::optional<FullReverse> best;
@@ -239,22 +259,8 @@ Reverse reduced_reverse(const FullReverse& full, std::uint64_t wanted) {
     out.wanted.push_back(full.wanted[i]);
     code.outputs.push_back(full.code.outputs[i]);
   }
-  code = simplify(code);
-
-  std::vector<int> number(code.leaves.size(), -1);
-  for (const Instr& i : code.instrs)
-    if (names_leaf(i)) number[i.imm] = 0;
-  std::vector<Leaf> leaves;
-  for (std::size_t i = 0; i < number.size(); ++i) {
-    if (number[i] < 0) continue;
-    number[i] = static_cast<int>(leaves.size());
-    leaves.push_back(code.leaves[i]);
-    out.sources.push_back(full.sources[i]);
-  }
-  for (Instr& i : code.instrs)
-    if (names_leaf(i)) i.imm = static_cast<std::uint16_t>(number[i.imm]);
-  code.leaves = std::move(leaves);
-  out.program = Program::intern(std::move(code));
+  out.program = Program::intern(
+      without_unread_leaves(simplify(code), full.sources, out.sources));
   return out;
 }
 

@@ -42,4 +42,24 @@ std::uint64_t innermost_edge();
 int level_depth();
 void change_level_depth(int by);
 
+// The mode of the thread for the time of a walk. Transforms inside a walk that
+// is recorded (in hooks, in rules) are recorded as inside a level.
+class WalkMode {
+ public:
+  explicit WalkMode(bool recording)
+      : levels_(recording ? 1 : 0), before_(set_grad_enabled(recording)) {
+    change_level_depth(levels_);
+  }
+  ~WalkMode() {
+    change_level_depth(-levels_);
+    set_grad_enabled(before_);
+  }
+  WalkMode(const WalkMode&) = delete;
+  WalkMode& operator=(const WalkMode&) = delete;
+
+ private:
+  int levels_;
+  bool before_;
+};
+
 }  // namespace jacquard::tape

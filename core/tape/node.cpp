@@ -28,6 +28,8 @@ PullbackBase::~PullbackBase() {
     if (edges_[i]) edges_[i]->consumers.fetch_sub(1, std::memory_order_relaxed);
 }
 
+bool PullbackBase::push(PushContext&) { return false; }
+
 void PullbackBase::add_edge(NodePtr node) {
   if (node) node->consumers.fetch_add(1, std::memory_order_relaxed);
   edges_.push_back(std::move(node));

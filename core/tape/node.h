@@ -23,6 +23,7 @@ namespace jacquard::tape {
 
 class Node;
 class PullbackContext;
+class PushContext;
 class Recut;
 using NodePtr = IntrusivePtr<Node>;
 
@@ -53,6 +54,12 @@ class PullbackBase : public RefCounted<PullbackBase>,
   PullbackBase() = default;
   virtual ~PullbackBase();
   virtual void run(PullbackContext& context) = 0;
+  // The other way: the tangent of the value from those of the inputs. False:
+  // there is no rule for that.
+  virtual bool push(PushContext& context);
+  // Of one of several values of a node, which its only edge leads to: which
+  // one; else -1.
+  virtual int joint_value() const { return -1; }
   // Whether a cotangent that is pending goes into the pullback's own launch.
   virtual bool inlines_cotangent() const { return false; }
 

@@ -11,6 +11,12 @@ Saved save(const TrackedTensor& x, const char* op) {
   return {v->tensor(), v->node(), false};
 }
 
+TrackedTensor RuleContext::restore(const Saved& saved) const {
+  if (!recording_) return TrackedTensor(saved.tensor);
+  NodePtr node = saved.is_output ? NodePtr(&node_) : saved.node;
+  return handle(make_intrusive<Value>(saved.tensor, std::move(node)));
+}
+
 bool would_record(std::span<const TrackedTensor* const> inputs) {
   if (!grad_enabled()) return false;
   for (const TrackedTensor* t : inputs)
@@ -48,6 +54,7 @@ class JointValuePullback final : public PullbackBase {
   void run(PullbackContext& context) override {
     context.add_to_joint(k_, n_, context.cotangent());
   }
+  int joint_value() const override { return k_; }
 
  private:
   int k_, n_;

@@ -9,6 +9,10 @@
 //     return record("transpose", x.site(), view, {&t},
 //                   [a, b](PullbackContext& c) {
 //                     c.add(0, transpose(c.cotangent(), a, b));
+//                   },
+//                   [a, b](PushContext& c) {
+//                     c.set(transpose(c.tangent(0), a + c.lead(),
+//                                     b + c.lead()));
 //                   });
 //   }
 #pragma once
@@ -16,10 +20,12 @@
 #include <initializer_list>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "core/tape/node.h"
+#include "core/tape/push.h"
 #include "core/tape/value.h"
 
 namespace jacquard::tape {
@@ -27,14 +33,6 @@ namespace jacquard::tape {
 class Walk;
 struct ColumnSum;
 struct WalkResult;
-
-// An array that a pullback needs, with the node of its value, so that a
-// recording walk sees the same value again. Made by save() at the forward call.
-struct Saved {
-  Tensor tensor;
-  NodePtr node;            // of an input; null: a constant
-  bool is_output = false;  // the node's own value
-};
 
 // Forces x and keeps its array.
 Saved save(const TrackedTensor& x, const char* op);
@@ -44,7 +42,7 @@ inline Saved save_output(Tensor tensor) {
 }
 
 // What a pullback sees of the walk.
-class PullbackContext {
+class PullbackContext : public RuleContext {
  public:
   // The cotangent of the value, of its shape; defined. For half types it is
   // float32. May be pending.
@@ -52,18 +50,8 @@ class PullbackContext {
   // Of a node of several values (record_joint): the cotangent of each,
   // undefined where none came. Of another node: its one.
   std::vector<TrackedTensor> cotangents() const;
-  // Whether the walk itself is recorded.
-  bool recording() const;
   // Whether input i needs a gradient: compute no other.
   bool needs(int i) const;
-  // Of the operation, and where it was called.
-  const char* name() const { return node_.name; }
-  CallSite site() const { return node_.site; }
-  // Shape of input i.
-  const Shape& shape_of(int i) const;
-  // A saved array as a value, tracked if the walk records.
-  TrackedTensor restore(const Saved& saved) const;
-
   // Adds g to the cotangent of input i. g's shape and device must be those of
   // the input (GraphError names the operation); other floating dtypes are
   // converted. Undefined: a structural zero.
@@ -117,11 +105,10 @@ class PullbackContext {
 
  private:
   friend class Walk;
-  PullbackContext(Walk& walk, Node& node, const Edges& edges,
+  PullbackContext(Walk& walk, Node& node, const Edges& edges, bool recording,
                   TrackedTensor cotangent, std::vector<TrackedTensor> joint)
-      : walk_(walk),
-        node_(node),
-        edges_(edges),
+      : RuleContext(node, edges, recording),
+        walk_(walk),
         cotangent_(std::move(cotangent)),
         joint_(std::move(joint)) {}
   Target make_target(int i, const Strides& fresh);
@@ -129,8 +116,6 @@ class PullbackContext {
   static void add_into(const Tensor& part, const TrackedTensor& g);
 
   Walk& walk_;
-  Node& node_;
-  const Edges& edges_;
   TrackedTensor cotangent_;
   std::vector<TrackedTensor> joint_;
 };
@@ -154,29 +139,44 @@ TrackedTensor joint_value(Node& joint, int k, int n, Tensor result);
 // Whether an operation on the inputs would be recorded now.
 bool would_record(std::span<const TrackedTensor* const> inputs);
 
-template <class F>
+// Of operations without a forward rule: tangents go through the pullback of
+// the pullback.
+struct NoForwardRule {};
+
+template <class F, class P>
 class ClosurePullback final : public PullbackBase {
  public:
-  explicit ClosurePullback(F f) : f_(std::move(f)) {}
+  ClosurePullback(F f, P push) : f_(std::move(f)), push_(std::move(push)) {}
   void run(PullbackContext& context) override { f_(context); }
+  bool push(PushContext& context) override {
+    if constexpr (std::is_same_v<P, NoForwardRule>) {
+      return PullbackBase::push(context);
+    } else {
+      push_(context);
+      return true;
+    }
+  }
 
  private:
   F f_;
+  [[no_unique_address]] P push_;
 };
 
-template <class F>
-PullbackPtr make_pullback(F f) {
-  return PullbackPtr::adopt(new ClosurePullback<F>(std::move(f)));
+template <class F, class P = NoForwardRule>
+PullbackPtr make_pullback(F f, P push = {}) {
+  return PullbackPtr::adopt(
+      new ClosurePullback<F, P>(std::move(f), std::move(push)));
 }
 
-template <class F>
+// `push`: the forward rule, a callable on a PushContext.
+template <class F, class P = NoForwardRule>
 TrackedTensor record(const char* name, CallSite site, Tensor result,
                      std::initializer_list<const TrackedTensor*> inputs,
-                     F pullback) {
+                     F pullback, P push = {}) {
   std::span<const TrackedTensor* const> all(inputs.begin(), inputs.size());
   if (!would_record(all)) return TrackedTensor(std::move(result));
   return record_with(name, site, std::move(result), all,
-                     make_pullback(std::move(pullback)));
+                     make_pullback(std::move(pullback), std::move(push)));
 }
 
 }  // namespace jacquard::tape

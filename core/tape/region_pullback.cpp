@@ -69,9 +69,14 @@ RegionPullback::RegionPullback(const ProgramPtr& program, const Region& region,
   }
 }
 
-const RegionPullback::SavedLeaf& RegionPullback::saved_of(int source) const {
+const RegionPullback::SavedLeaf* RegionPullback::find_saved(int source) const {
   for (const SavedLeaf& s : saved_)
-    if (s.source == source) return s;
+    if (s.source == source) return &s;
+  return nullptr;
+}
+
+const RegionPullback::SavedLeaf& RegionPullback::saved_of(int source) const {
+  if (const SavedLeaf* s = find_saved(source)) return *s;
   throw GraphError("internal: a reverse program reads what was not saved");
 }
 
@@ -273,6 +278,73 @@ TrackedTensor sum_to(TrackedTensor g, const Shape& leaf, const Shape& space,
 
 }  // namespace
 
+TrackedTensor RegionPullback::value_of(const RuleContext& context,
+                                       const SavedLeaf& s) const {
+  if (s.saved.tensor.defined()) return context.restore(s.saved);
+  const pointwise::Leaf& l = program_->leaves()[s.source];
+  return l.op == Op::index
+             ? apply_index(context.name(), s.own_shape, l.dtype,
+                           context.device())
+             : apply_leaf(context.name(), l.op, s.own_shape, l.dtype,
+                          context.device(),
+                          {slots_[l.seed_slot], slots_[l.offset_slot]});
+}
+
+bool RegionPullback::push(PushContext& context) {
+  std::uint64_t with = 0;
+  int edge = 0;
+  for (std::uint64_t left = tracked_; left; left &= left - 1, ++edge)
+    if (context.has(edge)) with |= left & -left;
+  const pointwise::Pushforward& pushed = program_->pushforward(tracked_, with);
+  if (!pushed.program) return true;
+  std::vector<TrackedTensor> leaves;
+  for (const int source : pushed.sources) {
+    if (source <= pointwise::Pushforward::kTangent) {
+      const auto leaf =
+          static_cast<unsigned>(pointwise::Pushforward::kTangent - source);
+      const TrackedTensor t = context.aligned(edge_of(leaf), space_.rank());
+      leaves.push_back(apply_cast(context.name(), t, compute_type(t.dtype())));
+      continue;
+    }
+    const SavedLeaf* saved = find_saved(source);
+    if (!saved) return false;
+    leaves.push_back(value_of(context, *saved));
+  }
+  TrackedTensor tangent =
+      tape::instantiate(*pushed.program, leaves, slots_, space_, context.name(),
+                        context.site())[0];
+  tangent = reduce_tangent(context, std::move(tangent));
+  const Shape whole = context.led(result_over_space_);
+  if (!(tangent.shape() == whole)) tangent = expand(tangent, whole);
+  if (!(whole == context.shape())) tangent = reshape(tangent, context.shape());
+  context.set(std::move(tangent));
+  return true;
+}
+
+TrackedTensor RegionPullback::reduce_tangent(const PushContext& context,
+                                             TrackedTensor tangent) const {
+  const pointwise::Output& out = program_->outputs()[0];
+  if (out.reduction == Reduction::store) return tangent;
+  // Axes over which the tangent itself does not vary may be missing.
+  const int own = tangent.rank() - space_.rank();
+  unsigned axes = 0;
+  double times = 1;
+  for (int d = 0; d < space_.rank(); ++d) {
+    if (result_over_space_[d] == space_[d]) continue;
+    if (out.once_a_row && d == space_.rank() - 1) continue;
+    if (d + own >= 0 && tangent.shape()[d + own] == space_[d])
+      axes |= 1u << (d + own);
+    else
+      times *= static_cast<double>(space_[d]);
+  }
+  if (times != 1 && out.reduction == Reduction::sum)
+    tangent = apply(context.name(), Op::mul, std::move(tangent), times);
+  if (axes == 0) return tangent;
+  const DType dtype = tangent.dtype();
+  return apply_reduction(context.name(), out.reduction, std::move(tangent),
+                         axes, true, dtype, context.site());
+}
+
 void RegionPullback::instantiate(PullbackContext& context,
                                  const Reverse& reverse) {
   if (root_) root_->finish();
@@ -287,18 +359,7 @@ void RegionPullback::instantiate(PullbackContext& context,
       leaves.push_back(cotangent);
       continue;
     }
-    const SavedLeaf& s = saved_of(source);
-    if (s.saved.tensor.defined()) {
-      leaves.push_back(context.restore(s.saved));
-      continue;
-    }
-    const pointwise::Leaf& l = program_->leaves()[source];
-    const Device device = cotangent.device();
-    leaves.push_back(
-        l.op == Op::index
-            ? apply_index(context.name(), s.own_shape, l.dtype, device)
-            : apply_leaf(context.name(), l.op, s.own_shape, l.dtype, device,
-                         {slots_[l.seed_slot], slots_[l.offset_slot]}));
+    leaves.push_back(value_of(context, saved_of(source)));
   }
   for (std::size_t i = 0; i < reverse.means.size(); ++i)
     slots.push_back({.f = inverse_count()});

@@ -24,6 +24,7 @@ class RegionPullback final : public PullbackBase {
                  const Shape& result_over_space, const Tensor& result);
 
   void run(PullbackContext& context) override;
+  bool push(PushContext& context) override;
   bool inlines_cotangent() const override { return true; }
   // The result is not written yet: the reverse's launch writes it along.
   void set_root(PendingRoot* root) { root_ = root; }
@@ -40,7 +41,13 @@ class RegionPullback final : public PullbackBase {
   const Reverse& reverse_for(std::uint64_t wanted) const {
     return wanted == tracked_ ? *full_ : program_->reverse(tracked_, wanted);
   }
+  const SavedLeaf* find_saved(int source) const;
   const SavedLeaf& saved_of(int source) const;
+  // A source of a derived program, which is no (co)tangent, as a value.
+  TrackedTensor value_of(const RuleContext& context, const SavedLeaf& s) const;
+  // The reduction by which the region ends, of a tangent over the space.
+  TrackedTensor reduce_tangent(const PushContext& context,
+                               TrackedTensor tangent) const;
   std::uint64_t needed(const PullbackContext& context) const;
   // Gradients that need no launch, or share another's; returns what is left.
   std::uint64_t pass_on(PullbackContext& context, const Reverse& reverse,

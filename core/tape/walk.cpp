@@ -30,26 +30,6 @@ std::string called_at(CallSite site) {
 
 DType collected_type(DType t) { return is_half(t) ? DType::float32 : t; }
 
-// Recording mode of the thread for the time of a walk. Transforms inside a walk
-// that is recorded (in hooks, in pullbacks) are recorded as inside a level.
-class ModeGuard {
- public:
-  explicit ModeGuard(bool recording)
-      : levels_(recording ? 1 : 0), before_(set_grad_enabled(recording)) {
-    change_level_depth(levels_);
-  }
-  ~ModeGuard() {
-    change_level_depth(-levels_);
-    set_grad_enabled(before_);
-  }
-  ModeGuard(const ModeGuard&) = delete;
-  ModeGuard& operator=(const ModeGuard&) = delete;
-
- private:
-  int levels_;
-  bool before_;
-};
-
 }  // namespace
 
 TrackedTensor checked_cotangent(TrackedTensor g, const Node& node,
@@ -138,7 +118,7 @@ Walk::Slot* Walk::slot_of(const Node& node) {
 }
 
 void Walk::run(TrackedTensor seed) {
-  ModeGuard mode(options_.recording);
+  const WalkMode mode(options_.recording);
   slots_.front().cotangent = std::move(seed);
   const bool frees = !options_.recording && !options_.retain;
   for (Slot& slot : slots_) {
@@ -191,7 +171,7 @@ void Walk::call_hooks(Slot& slot) {
 void Walk::visit(Slot& slot) {
   Node& node = *slot.node;
   slot.owned = false;
-  if (slot.cotangent.defined()) call_hooks(slot);
+  if (slot.cotangent.defined() && options_.hooks) call_hooks(slot);
   if (slot.target) {
     if (slot.cotangent.defined() && !options_.inner)
       settle(slot.cotangent, node);
@@ -201,6 +181,7 @@ void Walk::visit(Slot& slot) {
   if ((slot.cotangent.defined() || !slot.joint.empty()) && slot.pullback) {
     const StreamScope scope(node.stream);
     PullbackContext context(*this, node, slot.pullback->edges(),
+                            options_.recording,
                             std::exchange(slot.cotangent, {}),
                             std::exchange(slot.joint, {}));
     slot.pullback->run(context);
@@ -219,21 +200,11 @@ void Walk::unload() {
   tape::force({}, std::exchange(riders_, {}));
 }
 
-bool PullbackContext::recording() const { return walk_.options_.recording; }
-
 bool PullbackContext::needs(int i) const {
   const NodePtr& e = edges_[i];
   if (!e) return false;
   const Walk::Slot* s = walk_.slot_of(*e);
   return s && s->visited;
-}
-
-const Shape& PullbackContext::shape_of(int i) const { return edges_[i]->shape; }
-
-TrackedTensor PullbackContext::restore(const Saved& saved) const {
-  if (!recording()) return TrackedTensor(saved.tensor);
-  NodePtr node = saved.is_output ? NodePtr(&node_) : saved.node;
-  return handle(make_intrusive<Value>(saved.tensor, std::move(node)));
 }
 
 void PullbackContext::add(int i, TrackedTensor g) {

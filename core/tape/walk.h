@@ -21,6 +21,7 @@ struct WalkOptions {
   std::uint64_t floor = 0;
   // Part of another walk: results may be pending, half types are still float32.
   bool inner = false;
+  bool hooks = true;  // calls hooks and keeps gradients
 };
 
 struct WalkResult {

@@ -188,7 +188,8 @@ TrackedTensor alias_of(const TrackedTensor& x, const char* name,
                                    v->dtype, v->stream);
   if (v->node()) {
     auto pass = [](tape::PullbackContext& c) { c.add(0, c.cotangent()); };
-    tape::PullbackPtr pullback = tape::make_pullback(pass);
+    auto push = [](tape::PushContext& c) { c.set(c.tangent(0)); };
+    tape::PullbackPtr pullback = tape::make_pullback(pass, push);
     pullback->add_edge(v->node());
     node->set_pullback(std::move(pullback));
   }
@@ -335,6 +336,7 @@ struct Level::State {
   const char* transform;
   CallSite site;
   bool recording = false;
+  bool separate = false;
   bool open = true;
   bool grad_before = true;
 };
@@ -363,7 +365,7 @@ TrackedTensor Level::enter(const TrackedTensor& x, int argument) {
     throw GraphError(std::string(state_->transform) +
                      ": a parameter is undefined");
   const void* const identity = identity_of(x);
-  if (std::exchange(state_->argument, argument) != argument)
+  if (std::exchange(state_->argument, argument) != argument || state_->separate)
     state_->known.clear();
   const int before = state_->known.find(identity);
   if (before >= 0) {
@@ -377,6 +379,14 @@ TrackedTensor Level::enter(const TrackedTensor& x, int argument) {
   state_->order.push_back(alias);
   return alias;
 }
+
+void Level::separate() { state_->separate = true; }
+
+const std::vector<TrackedTensor>& Level::aliases() const {
+  return state_->order;
+}
+
+bool Level::recording() const { return state_->recording; }
 
 void Level::watch(const TrackedTensor& leaf) {
   state_->order.push_back(

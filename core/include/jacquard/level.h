@@ -53,10 +53,16 @@ class JACQUARD_API Level {
   // The leaf itself, instead of a fresh identity. The walk then keeps what was
   // recorded before the level.
   void watch(const TrackedTensor& leaf);
+  // From now on each tensor that enters is a parameter of its own.
+  void separate();
   // As enter() for a tensor of a structure if it is a parameter; else gives x.
   TrackedTensor take(const Path& path, const TrackedTensor& x, int argument);
   // Whether each of the tensors that were offered to take() was entered.
   const std::vector<bool>& taken() const;
+  // What enter() gave, in order.
+  const std::vector<TrackedTensor>& aliases() const;
+  // Whether walks are recorded wherever they are called.
+  bool recording() const;
   // The body has run: operations are no longer recorded for this level.
   void close();
   // Cotangents of everything entered, in the order of entering, structural
