@@ -26,7 +26,8 @@ bool is_on(const char* variable, const char* otherwise) {
 }
 
 std::atomic<bool>& fusion() {
-  static std::atomic<bool> on = is_on("JACQUARD_FUSION", "on");
+  static std::atomic<bool> on =
+      is_on("JACQUARD_FUSION", "on") && is_on("JACQUARD_JIT", "sync");
   return on;
 }
 

@@ -1,10 +1,12 @@
 #include "core/tape/region.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "core/backend/compilation_watch.h"
 #include "core/backend/launch.h"
 #include "core/plan/mark.h"
 #include "core/tape/bindings.h"
@@ -283,10 +285,14 @@ void run_group(Workshop& w) {
     bind_outputs(w.wanted, w.region, w.buffers);
     if (sums) bind_sums(w.sums, w.buffers.outputs);
     bind_leaves(w.region, w.buffers.leaves);
-    backend::launch(w.wanted[0]->name,
+    const Value& first = *w.wanted[0];
+    const std::uint64_t compiled = backend::compilations();
+    backend::launch(first.name,
                     {code.program.get(), w.region.space, w.buffers.leaves,
                      w.region.slots, w.buffers.outputs},
-                    w.wanted[0]->stream);
+                    first.stream);
+    if (backend::compilations() != compiled) [[unlikely]]
+      backend::compiled_for(first.name, first.site);
   } catch (const Error&) {
     rethrow_with_site(*w.wanted[0]);
   }

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <string>
 
+#include "core/backend/compilation_watch.h"
 #include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
@@ -128,6 +129,7 @@ void Walk::run(TrackedTensor seed) {
     slot.node->leave(frees && slot.visited && !slot.target &&
                      slot.node->id >= options_.keep_before);
   }
+  if (frees) backend::note_step();
 }
 
 Walk::Held::~Held() {

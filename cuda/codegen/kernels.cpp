@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "core/backend/compilation_watch.h"
 #include "cuda/codegen/disk_cache.h"
 #include "cuda/codegen/nvrtc.h"
 #include "cuda/codegen/source.h"
@@ -17,6 +18,11 @@ using Clock = std::chrono::steady_clock;
 
 std::atomic<unsigned long> compiled{0}, found_on_disk{0};
 std::atomic<Clock::rep> time_made{0};
+
+void count_compilation() {
+  ++compiled;
+  backend::note_compilation();
+}
 
 const char* skeleton_name(Skeleton s) {
   switch (s) {
@@ -58,7 +64,7 @@ std::string image_of(const std::string& source, const std::string& name,
   if (dump_folder()) {
     dump(name, ".cu", source);
     const Compiled made = compile(source, name, target, true);
-    ++compiled;
+    count_compilation();
     dump(name, ".ptx", made.ptx);
     return made.image;
   }
@@ -72,7 +78,7 @@ std::string image_of(const std::string& source, const std::string& name,
     return *std::move(found);
   }
   std::string image = compile(source, name, target, false).image;
-  ++compiled;
+  count_compilation();
   disk.write(key, image);
   return image;
 }
