@@ -134,7 +134,8 @@ void visit(V& v, X& x) {
     for (auto* places : {&x.start, &x.step, &x.count}) v.attribute(*places);
     v.attribute(x.dropped);
   } else if constexpr (is_function<T>) {
-    v.opaque();
+    v.attribute(static_cast<bool>(x));
+    if (x) v.opaque();
   } else {
     v.attribute(x);
   }

@@ -26,6 +26,7 @@ class RuleContext {
   Device device() const { return node_.device; }
   // Shape of input i, which is not a constant.
   const Shape& shape_of(int i) const { return edges_[i]->shape; }
+  DType dtype_of(int i) const { return edges_[i]->dtype; }
   // A saved array as a value, tracked if the walk records.
   TrackedTensor restore(const Saved& saved) const;
 

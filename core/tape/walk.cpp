@@ -7,6 +7,7 @@
 
 #include "core/backend/compilation_watch.h"
 #include "core/tape/call.h"
+#include "core/tape/finite.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
 #include "core/tape/region.h"
@@ -15,12 +16,6 @@
 
 namespace jacquard::tape {
 namespace {
-
-std::string called_at(CallSite site) {
-  if (!site.line) return "";
-  return " (called at " + std::string(site.file) + ":" +
-         std::to_string(site.line) + ")";
-}
 
 [[noreturn]] void throw_given_up(const Node& node, const char* transform) {
   throw GraphError(std::string(transform) + ": the tape of " + node.name +
@@ -122,14 +117,52 @@ void Walk::run(TrackedTensor seed) {
   const WalkMode mode(options_.recording);
   slots_.front().cotangent = std::move(seed);
   const bool frees = !options_.recording && !options_.retain;
+  if (options_.early) count_consumers();
+  std::vector<Slot*> completed;
   for (Slot& slot : slots_) {
-    if (slot.visited && !slot.done) visit(slot);
+    if (slot.visited && !slot.done)
+      slot.early < 0 ? visit(slot) : hand_out(slot);
+    if (options_.early) completed = completed_by(slot);
     ++held_.left;
     slot.pullback = nullptr;
     slot.node->leave(frees && slot.visited && !slot.target &&
                      slot.node->id >= options_.keep_before);
+    for (Slot* s : completed) hand_out(*s);
   }
   if (frees) backend::note_step();
+}
+
+void Walk::count_consumers() {
+  for (Slot& s : slots_)
+    if (s.target) s.early = options_.early->index.find(s.node.get());
+  for (const Slot& s : slots_) {
+    if (!s.visited || !s.pullback) continue;
+    const Edges& edges = s.pullback->edges();
+    for (int i = 0; i < edges.size(); ++i)
+      if (edges[i])
+        if (Slot* to = slot_of(*edges[i])) ++to->unfinished;
+  }
+}
+
+std::vector<Walk::Slot*> Walk::completed_by(const Slot& slot) {
+  std::vector<Slot*> completed;
+  if (!slot.visited || !slot.pullback) return completed;
+  const Edges& edges = slot.pullback->edges();
+  for (int i = 0; i < edges.size(); ++i) {
+    Slot* to = edges[i] ? slot_of(*edges[i]) : nullptr;
+    if (to && --to->unfinished == 0 && to->early >= 0) completed.push_back(to);
+  }
+  return completed;
+}
+
+void Walk::hand_out(Slot& slot) {
+  slot.done = true;
+  slot.owned = false;
+  if (slot.cotangent.defined()) call_hooks(slot);
+  TrackedTensor g = std::exchange(slot.cotangent, {});
+  if (!g.defined()) return;
+  settle(g, *slot.node);
+  options_.early->receive(static_cast<std::size_t>(slot.early), g);
 }
 
 Walk::Held::~Held() {
@@ -159,6 +192,10 @@ void Walk::call_hooks(Slot& slot) {
     report_user_code("a hook", node.site);
     // Users see the primal's dtype.
     TrackedTensor changed = hook(cast(slot.cotangent, node.dtype));
+    if (changed.is_structural_zero()) {
+      slot.cotangent = {};
+      return;
+    }
     if (changed.defined())
       slot.cotangent =
           checked_cotangent(std::move(changed), node, "hook", node.site);

@@ -2,6 +2,7 @@
 // transform.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,14 @@
 #include "core/tape/region_builder.h"
 
 namespace jacquard::tape {
+
+// Targets whose cotangents are handed out as soon as they are complete, instead
+// of being results.
+struct EarlyTargets {
+  PointerMap index;  // of nodes
+  std::function<void(std::size_t index, const TrackedTensor& cotangent)>
+      receive;
+};
 
 struct WalkOptions {
   bool recording = false;  // the walk is itself recorded; frees nothing
@@ -22,6 +31,7 @@ struct WalkOptions {
   // Part of another walk: results may be pending, half types are still float32.
   bool inner = false;
   bool hooks = true;  // calls hooks and keeps gradients
+  const EarlyTargets* early = nullptr;
 };
 
 struct WalkResult {
@@ -64,10 +74,16 @@ class Walk {
     bool target = false;
     bool done = false;                   // visited before its turn
     std::vector<TrackedTensor> joint{};  // of a node of several values
+    int early = -1;      // the index of a target that is handed out early
+    int unfinished = 0;  // its consumers whose pullbacks haven't run
   };
 
   void collect(Node& root, std::span<const NodePtr> targets);
   void mark_paths(std::span<const NodePtr> targets);
+  void count_consumers();
+  // The early targets that wait for no other slot than this.
+  std::vector<Slot*> completed_by(const Slot& slot);
+  void hand_out(Slot& slot);
   void visit(Slot& slot);
   void call_hooks(Slot& slot);
   Slot* slot_of(const Node& node);

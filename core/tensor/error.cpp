@@ -12,6 +12,7 @@ DTypeError::~DTypeError() = default;
 DeviceError::~DeviceError() = default;
 IndexError::~IndexError() = default;
 GraphError::~GraphError() = default;
+NumericError::~NumericError() = default;
 CudaError::~CudaError() = default;
 OutOfMemory::~OutOfMemory() = default;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "core/tape/call.h"
 #include "core/tape/leaf_scope.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
@@ -118,11 +119,12 @@ NodePtr node_of(const TrackedTensor& t) {
 class CheckpointPullback final : public tape::PullbackBase {
  public:
   // Value k of the node is tensor tracked[k] of the result.
-  CheckpointPullback(std::shared_ptr<detail::CheckpointBody> body,
+  CheckpointPullback(detail::FlatFunction f, std::vector<TrackedTensor> args,
                      Surroundings surroundings, tape::HeldLeaves leaves,
                      const std::vector<TrackedTensor>& results,
                      std::vector<std::size_t> tracked)
-      : body_(std::move(body)),
+      : f_(std::move(f)),
+        args_(std::move(args)),
         surroundings_(std::move(surroundings)),
         leaves_(std::move(leaves)),
         tracked_(std::move(tracked)) {
@@ -131,6 +133,7 @@ class CheckpointPullback final : public tape::PullbackBase {
   }
 
   void run(PullbackContext& context) override {
+    tape::report_user_code("checkpoint", context.site());
     std::vector<TrackedTensor> cotangents = context.cotangents();
     write(cotangents);
     std::uint64_t edge = 0;
@@ -171,7 +174,7 @@ class CheckpointPullback final : public tape::PullbackBase {
     {
       const Resumed resumed(surroundings_, leaves_);
       edge = resumed.edge();
-      results = body_->run();
+      results = f_(args_);
       write(results);
     }
     check(context, results, edge);
@@ -221,7 +224,8 @@ class CheckpointPullback final : public tape::PullbackBase {
     if (!same) fail("used other tracked values");
   }
 
-  std::shared_ptr<detail::CheckpointBody> body_;
+  detail::FlatFunction f_;
+  std::vector<TrackedTensor> args_;
   Surroundings surroundings_;
   tape::HeldLeaves leaves_;
   std::vector<std::size_t> tracked_;
@@ -230,33 +234,30 @@ class CheckpointPullback final : public tape::PullbackBase {
 
 }  // namespace
 
-namespace detail {
-
-CheckpointBody::~CheckpointBody() = default;
-
-struct CheckpointScope::State {
+static std::vector<TrackedTensor> run_checkpoint(
+    const detail::FlatFunction& f, std::vector<TrackedTensor> args) {
+  tape::report_user_code("checkpoint", {});
   Surroundings surroundings;
-  tape::LeafScope leaves;
-  tape::ScopeEdge edge;
-};
-
-CheckpointScope::CheckpointScope() : state_(std::make_unique<State>()) {
-  state_->surroundings.note_stream(default_device());
-}
-
-CheckpointScope::~CheckpointScope() = default;
-
-TrackedTensor CheckpointScope::enter(const TrackedTensor& x) {
-  if (!x.defined()) return x;
-  state_->surroundings.note_stream(x.device());
-  ValuePtr v = tape::snapshot(x, "checkpoint");
-  tape::force(*v);
-  return tape::handle(std::move(v));
-}
-
-std::vector<TrackedTensor> CheckpointScope::leave(
-    std::vector<TrackedTensor> results, std::shared_ptr<CheckpointBody> body) {
-  write(results);
+  surroundings.note_stream(default_device());
+  // What leaves hold now; replays find it.
+  for (TrackedTensor& x : args) {
+    if (!x.defined()) continue;
+    surroundings.note_stream(x.device());
+    ValuePtr v = tape::snapshot(x, "checkpoint");
+    tape::force(*v);
+    x = tape::handle(std::move(v));
+  }
+  std::vector<TrackedTensor> results;
+  tape::HeldLeaves leaves;
+  std::uint64_t edge = 0;
+  {
+    tape::LeafScope noted;
+    const tape::ScopeEdge inside;
+    edge = inside.id();
+    results = f(args);
+    write(results);
+    leaves = noted.take_older_than(edge);
+  }
   std::vector<std::size_t> tracked;
   std::vector<Tensor> arrays;
   std::vector<NodePtr> roots;
@@ -266,16 +267,11 @@ std::vector<TrackedTensor> CheckpointScope::leave(
     tracked.push_back(i);
     arrays.push_back(results[i].data());
     roots.push_back(std::move(node));
-    state_->surroundings.note_stream(results[i].device());
+    surroundings.note_stream(results[i].device());
   }
-  const std::uint64_t edge = state_->edge.id();
-  Surroundings surroundings = std::move(state_->surroundings);
-  tape::HeldLeaves leaves = state_->leaves.take_older_than(edge);
-  state_ = nullptr;
   if (tracked.empty()) return results;
-
   auto pullback = tape::PullbackPtr::adopt(
-      new CheckpointPullback(std::move(body), std::move(surroundings),
+      new CheckpointPullback(f, std::move(args), std::move(surroundings),
                              std::move(leaves), results, tracked));
   for (NodePtr& node : nodes_outside(roots, edge))
     pullback->add_edge(std::move(node));
@@ -286,5 +282,10 @@ std::vector<TrackedTensor> CheckpointScope::leave(
   return results;
 }
 
-}  // namespace detail
+std::vector<TrackedTensor> detail::checkpoint_flat(
+    FlatFunction f, std::vector<TrackedTensor> args) {
+  return tape::call("checkpoint", {}, run_checkpoint, std::move(f),
+                    std::move(args));
+}
+
 }  // namespace jacquard

@@ -7,11 +7,13 @@
 #include "core/backend/launch_list.h"
 #include "core/plan/mark.h"
 #include "core/tape/call.h"
+#include "core/tape/finite.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
 #include "core/tape/pending_root.h"
 #include "core/tape/region.h"
 #include "core/tape/walk.h"
+#include "jacquard/control.h"
 #include "jacquard/error.h"
 #include "jacquard/pointwise.h"
 
@@ -102,8 +104,32 @@ void commit(const std::vector<Walk::Result>& results) {
 
 }  // namespace
 
+namespace {
+
+using Receiver = std::function<void(std::size_t, const TrackedTensor&)>;
+
+tape::EarlyTargets early_targets(const std::vector<TrackedTensor>& leaves,
+                                 const Receiver& receive) {
+  tape::EarlyTargets early;
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const TrackedTensor& leaf = leaves[i];
+    if (!leaf.defined() || !leaf.is_leaf())
+      throw GraphError("backward: eager: tensor " + std::to_string(i) +
+                       " is not a leaf (param)");
+    const Node* node = leaf.value()->cell->node.get();
+    if (early.index.find(node) < 0)
+      early.index.insert(node, static_cast<int>(i));
+  }
+  early.receive = receive;
+  return early;
+}
+
+}  // namespace
+
 static void run_backward(const TrackedTensor& y, TrackedTensor seed,
-                         bool retain_graph, CallSite site) {
+                         bool retain_graph, bool check_loss,
+                         const std::vector<TrackedTensor>& leaves,
+                         const Receiver& receive, CallSite site) {
   ValuePtr v = tape::snapshot(y, "backward");
   tape::force(*v);
   if (!v->node())
@@ -111,8 +137,14 @@ static void run_backward(const TrackedTensor& y, TrackedTensor seed,
         "backward: the value is not tracked: it depends on no param, or was "
         "computed under NoGrad or behind stop_gradient");
   Node& root = *v->node();
+  if (check_loss) {
+    tape::report_user_code("check_loss", site);
+    tape::require_finite(v->tensor(), root, "backward");
+  }
   seed = seed_for(root, seed, "backward", site);
-  Walk walk(root, {}, {false, retain_graph, "backward"});
+  const tape::EarlyTargets early = early_targets(leaves, receive);
+  Walk walk(root, {},
+            {.retain = retain_graph, .early = receive ? &early : nullptr});
   walk.run(std::move(seed));
   commit(walk.results);
   keep_gradients(walk.retained);
@@ -121,17 +153,14 @@ static void run_backward(const TrackedTensor& y, TrackedTensor seed,
 void backward(const TrackedTensor& y, TrackedTensor seed,
               BackwardOptions options, CallSite site) {
   tape::call("backward", site, run_backward, y, std::move(seed),
-             options.retain_graph, site);
+             options.retain_graph, options.check_loss, options.eager.leaves,
+             options.eager.receive, site);
 }
 
 namespace detail {
 namespace {
 
 using Tensors = std::vector<TrackedTensor>;
-
-TrackedTensor structural_zero(const TrackedTensor& like) {
-  return tape::structural_zero(like.shape(), like.dtype(), like.device());
-}
 
 // What a walk starts from: a node, and the cotangent of its value.
 struct Start {

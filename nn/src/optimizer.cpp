@@ -64,14 +64,37 @@ UpdateRule Optimizer::rule() const {
   };
 }
 
-void Optimizer::step_list(ParameterList all) {
-  const ParameterList list = leaves_of(std::move(all));
+ParameterList Optimizer::prepare(ParameterList all) {
+  ParameterList list = leaves_of(std::move(all));
   if (list.params.empty())
     throw GraphError(
         "Optimizer::step: the model has no parameter; make its tensors with "
         "param()");
   make_state(list.params);
+  return list;
+}
 
+EagerLeaves Optimizer::receive_list(ParameterList all) {
+  ParameterList list = prepare(std::move(all));
+  auto receive = [this, params = list.params, begun = false](
+                     std::size_t i, const TrackedTensor& g) mutable {
+    std::vector<TrackedTensor> group{params[i]};
+    group.insert(group.end(), state_[i].begin(), state_[i].end());
+    group.push_back(g);
+    if (!begun) ++steps_done_;
+    try {
+      update_in_place({group}, 1 + buffers_, rule());
+    } catch (...) {
+      if (!begun) --steps_done_;
+      throw;
+    }
+    begun = true;
+  };
+  return {std::move(list.params), std::move(receive)};
+}
+
+void Optimizer::step_list(ParameterList all) {
+  const ParameterList list = prepare(std::move(all));
   std::map<DType, std::vector<std::vector<TrackedTensor>>> groups;
   for (std::size_t i = 0; i < list.params.size(); ++i) {
     const TrackedTensor& p = list.params[i];

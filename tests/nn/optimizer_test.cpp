@@ -211,5 +211,49 @@ TEST(Optimizer, SaysWhatIsWrong) {
   EXPECT_THROW(Adam({.eps = -1}), Error);
 }
 
+// Two models with the same values; one is trained by backward and step, the
+// other within backward.
+void expect_same_eagerly(Optimizer& stepped, Optimizer& eager) {
+  const auto make = [] {
+    manual_seed(3);
+    Linear a = Linear::make(3, 4), b = Linear::make(4, 3);
+    return std::vector<Linear>{a, b, a};  // tied
+  };
+  const std::vector<Linear> model = make(), other = make();
+  const TrackedTensor x = tensor({{0.1f, -0.4f, 0.8f}, {0.3f, 0.2f, -0.9f}});
+  const auto loss = [&](const std::vector<Linear>& m) {
+    TrackedTensor h = x;
+    for (const Linear& layer : m) h = tanh(layer(h));
+    return mean(square(h));
+  };
+  for (int step = 0; step < 4; ++step) {
+    backward(loss(model));
+    stepped.step(model);
+    backward(loss(other), {}, {.eager = eager_update(eager, other)});
+    zip_tensors(
+        [](const std::string& path, auto& p, auto& q) {
+          EXPECT_EQ(p.template to_host<float>(), q.template to_host<float>())
+              << path;
+          EXPECT_FALSE(q.grad().defined());
+          p.clear_grad();
+        },
+        model, other);
+  }
+  EXPECT_EQ(stepped.steps_done(), eager.steps_done());
+}
+
+TEST(EagerUpdate, GivesTheBitsOfAnOrdinaryStep) {
+  Adam adam({.learning_rate = 0.1}), eager_adam({.learning_rate = 0.1});
+  expect_same_eagerly(adam, eager_adam);
+  SGD sgd({.learning_rate = 0.1, .momentum = 0.9}),
+      eager_sgd({.learning_rate = 0.1, .momentum = 0.9});
+  expect_same_eagerly(sgd, eager_sgd);
+}
+
+TEST(EagerUpdate, NeedsAParameter) {
+  SGD sgd({.learning_rate = 0.1});
+  EXPECT_THROW(eager_update(sgd, Pair{}), GraphError);
+}
+
 }  // namespace
 }  // namespace jacquard::nn

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -14,49 +15,27 @@
 namespace jacquard {
 namespace detail {
 
-// A function and its arguments, to be run again.
-class JACQUARD_API CheckpointBody {
- public:
-  virtual ~CheckpointBody();
-  // The tensors of the function's result.
-  virtual std::vector<TrackedTensor> run() = 0;
-};
+// Of tensors, some of which may be undefined.
+using FlatFunction = std::function<std::vector<TrackedTensor>(
+    const std::vector<TrackedTensor>&)>;
+JACQUARD_API std::vector<TrackedTensor> checkpoint_flat(
+    FlatFunction f, std::vector<TrackedTensor> args);
 
-// The first run of the function.
-class JACQUARD_API CheckpointScope {
- public:
-  CheckpointScope();
-  ~CheckpointScope();
-  CheckpointScope(const CheckpointScope&) = delete;
-  CheckpointScope& operator=(const CheckpointScope&) = delete;
-
-  // An argument: written, and what it holds now.
-  TrackedTensor enter(const TrackedTensor& x);
-  // The tensors of the result, written, as values of one node; ends the scope.
-  std::vector<TrackedTensor> leave(std::vector<TrackedTensor> results,
-                                   std::shared_ptr<CheckpointBody> body);
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
-template <class Y, class F, class... Args>
-class CheckpointOf final : public CheckpointBody {
- public:
-  template <class G>
-  CheckpointOf(G&& f, std::tuple<Args...> args)
-      : f_(std::forward<G>(f)), args_(std::move(args)) {}
-  Y call() {
-    return std::apply(
-        [&](const Args&... a) -> Y { return std::invoke(f_, a...); }, args_);
-  }
-  std::vector<TrackedTensor> run() override { return tensors_of(call()); }
-
- private:
-  F f_;
-  std::tuple<Args...> args_;
-};
+template <class T>
+void append_tensors(std::vector<TrackedTensor>& all, const T& x) {
+  auto leaf = [&](const Path&, const TrackedTensor& t) { all.push_back(t); };
+  walk({}, leaf, x);
+}
+// x with the tensors that follow in `all`, or without tensors.
+template <class T>
+T with_tensors(const T& x, const std::vector<TrackedTensor>& all,
+               std::size_t& next) {
+  return map_tensors(x, [&](const TrackedTensor&) { return all[next++]; });
+}
+template <class T>
+T without_tensors(const T& x) {
+  return map_tensors(x, [](const TrackedTensor&) { return TrackedTensor(); });
+}
 
 }  // namespace detail
 
@@ -92,17 +71,32 @@ auto checkpoint(F&& f, const Args&... args) {
       std::invoke_result_t<std::decay_t<F>&, const std::decay_t<Args>&...>>;
   static_assert(!std::is_void_v<Y>, "checkpoint: the function returns nothing");
   if (!is_grad_enabled()) return Y(std::invoke(f, args...));
-  detail::CheckpointScope scope;
-  auto enter = [&](const TrackedTensor& t) { return scope.enter(t); };
-  using Body = detail::CheckpointOf<Y, std::decay_t<F>, std::decay_t<Args>...>;
-  auto body = std::make_shared<Body>(
-      std::forward<F>(f), std::tuple<std::decay_t<Args>...>(
-                              map_tensors<std::decay_t<Args>>(args, enter)...));
-  Y y = body->call();
-  const std::vector<TrackedTensor> outside =
-      scope.leave(tensors_of(y), std::move(body));
+  std::vector<TrackedTensor> inputs;
+  (detail::append_tensors(inputs, args), ...);
+  // The first run's result, without tensors.
+  auto first = std::make_shared<std::optional<Y>>();
+  auto flat = [f = std::decay_t<F>(std::forward<F>(f)),
+               shape = std::tuple<std::decay_t<Args>...>(
+                   detail::without_tensors<std::decay_t<Args>>(args)...),
+               wanted = std::weak_ptr(first)](
+                  const std::vector<TrackedTensor>& given) mutable {
+    std::size_t next = 0;
+    const auto fill = [&](const auto&... a) {
+      return std::tuple<std::decay_t<Args>...>{
+          detail::with_tensors(a, given, next)...};
+    };
+    const auto filled = std::apply(fill, shape);
+    const Y y = std::apply(f, filled);
+    if (const auto keep = wanted.lock())
+      if (!*keep) keep->emplace(detail::without_tensors(y));
+    std::vector<TrackedTensor> results;
+    detail::append_tensors(results, y);
+    return results;
+  };
+  const std::vector<TrackedTensor> results =
+      detail::checkpoint_flat(std::move(flat), std::move(inputs));
   std::size_t next = 0;
-  return map_tensors(y, [&](const TrackedTensor&) { return outside[next++]; });
+  return detail::with_tensors(first->value(), results, next);
 }
 
 }  // namespace jacquard

@@ -30,13 +30,14 @@ class JACQUARD_API Error : public std::runtime_error {
     ~Name() override;                      \
   }
 
-JACQUARD_ERROR(ShapeError);   // shapes, ranks or axes that do not fit
-JACQUARD_ERROR(DTypeError);   // an element type that the operation can't take
-JACQUARD_ERROR(DeviceError);  // a device that is absent, or two that differ
-JACQUARD_ERROR(IndexError);   // an index or a path out of range
-JACQUARD_ERROR(GraphError);   // a tape that was given up, or a missing seed
-JACQUARD_ERROR(CudaError);    // what the CUDA runtime or a library reported
-JACQUARD_ERROR(OutOfMemory);  // with requested, in use, peak and free bytes
+JACQUARD_ERROR(ShapeError);    // shapes, ranks or axes that do not fit
+JACQUARD_ERROR(DTypeError);    // an element type that the operation can't take
+JACQUARD_ERROR(DeviceError);   // a device that is absent, or two that differ
+JACQUARD_ERROR(IndexError);    // an index or a path out of range
+JACQUARD_ERROR(GraphError);    // a tape that was given up, or a missing seed
+JACQUARD_ERROR(NumericError);  // a NaN or infinity that a check has found
+JACQUARD_ERROR(CudaError);     // what the CUDA runtime or a library reported
+JACQUARD_ERROR(OutOfMemory);   // with requested, in use, peak and free bytes
 
 #undef JACQUARD_ERROR
 

@@ -17,6 +17,7 @@
 // room for a tensor.
 #pragma once
 
+#include <functional>
 #include <tuple>
 #include <utility>
 
@@ -24,9 +25,25 @@
 
 namespace jacquard {
 
+// Leaves whose gradients backward hands to `receive` instead of storing them,
+// each as soon as it is complete: when the last pullback that adds to it has
+// run and given up what it saved. `index` counts in `leaves`; a leaf that no
+// gradient reaches is not received. What receive does isn't recorded; it may
+// write the leaf in place (update_in_place), and whoever else needs the leaf's
+// array keeps the old contents. If something throws later in the walk, what was
+// received stays received.
+struct EagerLeaves {
+  std::vector<TrackedTensor> leaves;
+  std::function<void(std::size_t index, const TrackedTensor& grad)> receive;
+};
+
 struct BackwardOptions {
   // Keep what the tape saved, so that another walk can pass.
   bool retain_graph = false;
+  // NumericError before the walk if y isn't finite: y is read.
+  bool check_loss = false;
+  // For an optimizer inside backward: see nn::eager_update.
+  EagerLeaves eager = {};
 };
 
 // Adds the gradient of `y` to every leaf that it was recorded from. `seed` is

@@ -4,6 +4,7 @@
 #include "jacquard/apply_gradients.h"
 #include "jacquard/checkpoint.h"
 #include "jacquard/compile.h"
+#include "jacquard/control.h"
 #include "jacquard/create.h"
 #include "jacquard/custom.h"
 #include "jacquard/dlpack.h"

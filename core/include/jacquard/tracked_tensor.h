@@ -18,7 +18,7 @@ namespace jacquard {
 namespace tape {
 class Value;
 struct PlannedScalar;
-}
+}  // namespace tape
 
 // A cheap handle (one pointer) to a value that is materialised or pending,
 // tracked (recorded on the tape) or constant. Copies share the value. Shape,
@@ -80,8 +80,9 @@ class JACQUARD_API TrackedTensor {
 
   // Calls f with the cotangent of this value, in its dtype, when a walk that
   // begins later reaches it; what f returns flows on instead (undefined:
-  // unchanged). On a constant: nothing. It may come after the value was used:
-  // as long as a result's tape has not been given up, its walks pass here.
+  // unchanged; structural_zero, see control.h: none). On a constant: nothing.
+  // It may come after the value was used: as long as a result's tape has not
+  // been given up, its walks pass here.
   void hook(std::function<TrackedTensor(const TrackedTensor&)> f) const;
   // Keeps the gradient of a value that is not a leaf; when: as for hook.
   void retain_grad() const;

@@ -13,7 +13,7 @@ TEST(Error, KeepsItsMessage) {
 template <class E>
 class ErrorKinds : public testing::Test {};
 using Kinds = testing::Types<ShapeError, DTypeError, DeviceError, IndexError,
-                             GraphError, CudaError, OutOfMemory>;
+                             GraphError, NumericError, CudaError, OutOfMemory>;
 TYPED_TEST_SUITE(ErrorKinds, Kinds);
 
 TYPED_TEST(ErrorKinds, AreCaughtAsErrorAndAsStandardException) {

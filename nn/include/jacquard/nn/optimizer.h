@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "jacquard/gradient.h"
 #include "jacquard/structure.h"
 #include "jacquard/tracked_tensor.h"
 #include "jacquard/update.h"
@@ -58,6 +59,17 @@ class JACQUARD_API Optimizer {
     step_list(std::move(list));
   }
 
+  // For eager_update.
+  template <class Model>
+  EagerLeaves step_within_backward(const Model& model) {
+    ParameterList list;
+    visit_tensors(model, [&](const std::string&, const TrackedTensor& p) {
+      list.params.push_back(p);
+      list.grads.emplace_back();
+    });
+    return receive_list(std::move(list));
+  }
+
   double learning_rate() const { return learning_rate_; }
   // From the next step on.
   void set_learning_rate(double rate) { learning_rate_ = rate; }
@@ -78,6 +90,9 @@ class JACQUARD_API Optimizer {
 
  private:
   void step_list(ParameterList list);
+  EagerLeaves receive_list(ParameterList list);
+  // The leaves, each once, with their state made.
+  ParameterList prepare(ParameterList all);
   void make_state(const std::vector<TrackedTensor>& params);
   UpdateRule rule() const;
 
@@ -87,5 +102,17 @@ class JACQUARD_API Optimizer {
   std::vector<std::vector<TrackedTensor>> state_;  // by parameter
   std::vector<std::pair<Shape, DType>> known_;     // by parameter
 };
+
+// One step of the optimizer within one backward: each leaf of the model is
+// updated as soon as its gradient is complete, and no gradient is stored.
+//   backward(loss, {}, {.eager = eager_update(adam, model)});
+// The same bits as backward and step; a launch for each leaf. A leaf that
+// occurs several times in the model, or in the loss, is updated once, by the
+// whole of its gradient. If the backward throws, leaves that were updated
+// before stay so. The optimizer must outlive the backward.
+template <class Model>
+EagerLeaves eager_update(Optimizer& optimizer, const Model& model) {
+  return optimizer.step_within_backward(model);
+}
 
 }  // namespace jacquard::nn
