@@ -128,7 +128,8 @@ TrackedTensor join(const char* name, CallSite site, const Shape& shape,
   }
   Tensor result = Tensor::empty(shape, dtype, parts[0].value.device());
   write_all(name, result, parts);
-  if (!recorded) return TrackedTensor(std::move(result));
+  if (!recorded)
+    return tape::constant_result(name, site, std::move(result), inputs);
 
   Rules rules{name, shape, dtype, {}, {}};
   for (Part& part : parts) {

@@ -18,7 +18,6 @@ JACQUARD_THREAD_MODE bool grad_mode = true;
 JACQUARD_THREAD_MODE int depth = 0;
 JACQUARD_THREAD_MODE bool always_fused = false;
 JACQUARD_THREAD_MODE std::uint64_t edge = 0;
-#undef JACQUARD_THREAD_MODE
 
 bool is_on(const char* variable, const char* otherwise) {
   const char* env = std::getenv(variable);
@@ -31,12 +30,24 @@ std::atomic<bool>& fusion() {
   return on;
 }
 
+// −1: what the environment says.
+JACQUARD_THREAD_MODE int anomaly = -1;
+#undef JACQUARD_THREAD_MODE
+
+Anomaly anomaly_of_process() {
+  static const bool on = is_on("JACQUARD_ANOMALY", "off");
+  return on ? Anomaly::nan_or_inf : Anomaly::off;
+}
+
 std::atomic<bool>& epilogues() {
   static std::atomic<bool> on = is_on("JACQUARD_EPILOGUES", "off");
   return on;
 }
 }  // namespace
 
+Anomaly anomaly_mode() {
+  return anomaly < 0 ? anomaly_of_process() : static_cast<Anomaly>(anomaly);
+}
 bool grad_enabled() { return grad_mode; }
 bool set_grad_enabled(bool on) { return std::exchange(grad_mode, on); }
 bool epilogues_enabled() { return epilogues().load(std::memory_order_relaxed); }
@@ -52,6 +63,11 @@ int level_depth() { return depth; }
 void change_level_depth(int by) { depth += by; }
 
 }  // namespace tape
+
+AnomalyMode::AnomalyMode(Anomaly what)
+    : before_(std::exchange(tape::anomaly, static_cast<int>(what))) {}
+AnomalyMode::~AnomalyMode() { tape::anomaly = before_; }
+Anomaly anomaly_mode() { return tape::anomaly_mode(); }
 
 NoGrad::NoGrad() : before_(tape::set_grad_enabled(false)) {}
 NoGrad::~NoGrad() { tape::set_grad_enabled(before_); }

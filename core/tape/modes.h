@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "jacquard/control.h"
 #include "jacquard/export.h"
 
 namespace jacquard::tape {
@@ -37,6 +38,10 @@ class ScopeEdge {
 };
 // The id of the innermost edge, 0 if there is none.
 std::uint64_t innermost_edge();
+
+// What is looked for in values that are written (see anomaly.h): the thread's,
+// or else JACQUARD_ANOMALY.
+Anomaly anomaly_mode();
 
 // Transforms, and walks that are recorded, that are open on this thread.
 int level_depth();

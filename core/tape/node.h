@@ -63,6 +63,11 @@ class PullbackBase : public RefCounted<PullbackBase>,
   // Whether a cotangent that is pending goes into the pullback's own launch.
   virtual bool inlines_cotangent() const { return false; }
 
+  // In anomaly mode, when run() with this cotangent made a NaN or infinity: an
+  // error that names the operation inside, if there are several.
+  virtual void blame(const Node& /*node*/, const TrackedTensor& /*cotangent*/) {
+  }
+
   // Adds an input (nullptr: a constant); as long as the pullback lives, it
   // leads to `node`.
   void add_edge(NodePtr node);

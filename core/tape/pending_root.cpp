@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/backend/launch.h"
+#include "core/tape/anomaly.h"
 #include "core/tape/bindings.h"
 #include "core/tape/region.h"
 #include "core/tape/region_pullback.h"
@@ -64,7 +65,9 @@ const ProgramPtr& known_join(const ProgramPtr& forward, const Reverse& reverse,
 }  // namespace
 
 PendingRoot::PendingRoot(const ValuePtr& v) : value_(v) {
-  if (v->reduction == Reduction::store || !v->tracked || v->written()) return;
+  if (v->reduction == Reduction::store || !v->tracked || v->written() ||
+      looks_for_anomalies())
+    return;
   const StreamScope scope(v->stream);
   Value* const wanted[] = {v.get()};
   Shape over_space;

@@ -1,5 +1,6 @@
 #include "core/tape/record.h"
 
+#include "core/tape/anomaly.h"
 #include "core/tape/modes.h"
 #include "core/tape/region.h"
 
@@ -24,10 +25,17 @@ bool would_record(std::span<const TrackedTensor* const> inputs) {
   return false;
 }
 
+TrackedTensor constant_result(const char* name, CallSite site, Tensor result,
+                              std::span<const TrackedTensor* const> inputs) {
+  if (looks_for_anomalies()) check_result(name, site, result, inputs);
+  return TrackedTensor(std::move(result));
+}
+
 TrackedTensor record_with(const char* name, CallSite site, Tensor result,
                           std::span<const TrackedTensor* const> inputs,
                           PullbackPtr pullback) {
   if (!is_floating(result.dtype())) return TrackedTensor(std::move(result));
+  if (looks_for_anomalies()) check_result(name, site, result, inputs);
   auto node = make_intrusive<Node>(next_id(), name, site, result.shape(),
                                    result.dtype(), result.stream());
   for (const TrackedTensor* t : inputs) {
@@ -78,6 +86,7 @@ std::vector<TrackedTensor> record_joint(const char* name, CallSite site,
   std::vector<TrackedTensor> values;
   for (int k = 0; k < n; ++k) {
     Tensor& result = results[static_cast<std::size_t>(k)];
+    if (looks_for_anomalies()) check_result(name, site, result, {});
     if (!is_floating(result.dtype())) {
       values.emplace_back(std::move(result));
       continue;

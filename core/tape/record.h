@@ -125,6 +125,9 @@ class PullbackContext : public RuleContext {
 TrackedTensor record_with(const char* name, CallSite site, Tensor result,
                           std::span<const TrackedTensor* const> inputs,
                           PullbackPtr pullback);
+// The same where nothing is recorded.
+TrackedTensor constant_result(const char* name, CallSite site, Tensor result,
+                              std::span<const TrackedTensor* const> inputs);
 
 // Values of one operation with one pullback, whose inputs are added already. It
 // runs once a walk, after whatever reads one of the values, and finds what came
@@ -174,7 +177,8 @@ TrackedTensor record(const char* name, CallSite site, Tensor result,
                      std::initializer_list<const TrackedTensor*> inputs,
                      F pullback, P push = {}) {
   std::span<const TrackedTensor* const> all(inputs.begin(), inputs.size());
-  if (!would_record(all)) return TrackedTensor(std::move(result));
+  if (!would_record(all))
+    return constant_result(name, site, std::move(result), all);
   return record_with(name, site, std::move(result), all,
                      make_pullback(std::move(pullback), std::move(push)));
 }

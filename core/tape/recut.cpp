@@ -111,7 +111,7 @@ void Recut::cut_at(Value& value) {
   const auto at = std::ranges::find(inside_, &value, &Inside::value);
   if (!node_ || at == inside_.end()) return;
 
-  Region cut{space_, *kept_.code, {}, kept_.slots, has_row_, false};
+  Region cut{space_, *kept_.code, {}, kept_.slots, has_row_, false, {}};
   for (const ValuePtr& v : kept_.leaves) cut.leaves.push_back(v.get());
   const auto leaf = static_cast<std::uint16_t>(cut.leaves.size());
   cut.leaves.push_back(&value);

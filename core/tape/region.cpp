@@ -9,6 +9,7 @@
 #include "core/backend/compilation_watch.h"
 #include "core/backend/launch.h"
 #include "core/plan/mark.h"
+#include "core/tape/anomaly.h"
 #include "core/tape/bindings.h"
 #include "core/tape/product.h"
 #include "core/tape/recut.h"
@@ -139,6 +140,12 @@ void bind_outputs(std::span<Value* const> wanted, const RegionBuilder& region,
   }
 }
 
+void check_product(const Value& v, const Tensor& result, const Expression& e) {
+  const TrackedTensor a = handle(e.args[0].value), b = handle(e.args[1].value);
+  const TrackedTensor* const operands[] = {&a, &b};
+  check_result(v.name, v.site, result, operands);
+}
+
 // Writes a matmul that waits.
 void run_product(Value& v) {
   const Expression* e = v.pin();
@@ -156,6 +163,7 @@ void run_product(Value& v) {
   } catch (const Error&) {
     rethrow_with_site(v);
   }
+  if (looks_for_anomalies()) check_product(v, result, *e);
   v.publish(std::move(result), v.product_node);
 }
 
@@ -227,6 +235,8 @@ bool run_as_epilogue(Workshop& w) {
   } catch (const Error&) {
     rethrow_with_site(v);
   }
+  if (done && looks_for_anomalies())
+    check_launched(w.wanted, w.buffers.tensors);
   if (done)
     publish_all(w.wanted, w.region, known(w.region.code), w.buffers, {});
   return done;
@@ -297,6 +307,7 @@ void run_group(Workshop& w) {
     rethrow_with_site(*w.wanted[0]);
   }
   if (sums) w.sums = {};
+  if (looks_for_anomalies()) check_launched(w.wanted, w.buffers.tensors);
   publish_all(w.wanted, w.region, code, w.buffers, std::move(held));
 }
 
@@ -306,6 +317,9 @@ void run_workshop(Workshop& w, std::span<const ColumnSum>& sums) {
     w.sums = sums;
     run_group(w);
     sums = w.sums;
+  } catch (const AnomalousValue& bad) {
+    w.clear();
+    blame(bad);
   } catch (...) {
     w.clear();
     throw;

@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "core/tape/anomaly.h"
 #include "core/tape/region.h"
 #include "jacquard/error.h"
 
@@ -89,6 +90,7 @@ void RegionBuilder::release() {
     pinned_.back()->unpin();
     pinned_.pop_back();
   }
+  labels.clear();
   code.instrs.clear();
   code.leaves.clear();
   code.slots.clear();
@@ -165,6 +167,8 @@ Ref RegionBuilder::visit(Value& root) {
       continue;
     }
     refs_.insert(&v, emit(v, *f.expression));
+    if (looks_for_anomalies())
+      labels.resize(code.instrs.size(), {v.name, v.site});
     if (&v != root_ && v.inlined.load(std::memory_order_relaxed) &&
         v.use_count() > 1 && !v.has_row && leaves.size() > f.leaves_before &&
         v.shape == space)

@@ -48,6 +48,12 @@ class PointerMap {
   std::size_t size_ = 0;
 };
 
+// The operation that an instruction is part of.
+struct Label {
+  const char* name;
+  CallSite site;
+};
+
 // A program over values.
 struct Region {
   Shape space;
@@ -57,6 +63,7 @@ struct Region {
   bool has_row = false;
   // Some leaf may be read only where no gradient flows.
   bool has_stop = false;
+  std::vector<Label> labels;  // of the instructions, in anomaly mode
 
   // Whether a leaf of this shape is the same along rows of more than one.
   bool is_per_row(const Shape& shape) const;

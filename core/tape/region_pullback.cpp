@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "core/backend/launch.h"
+#include "core/tape/anomaly.h"
 #include "core/tape/bindings.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
@@ -53,6 +54,11 @@ RegionPullback::RegionPullback(const ProgramPtr& program, const Region& region,
     if (!leaf.known_node() || !(reached & bit)) continue;
     tracked_ |= bit;
     add_edge(leaf.known_node());
+  }
+  if (looks_for_anomalies() && !region.labels.empty()) {
+    anatomy_ = std::make_unique<RegionAnatomy>(
+        RegionAnatomy{region.code, {}, region.labels});
+    for (Value* leaf : region.leaves) anatomy_->leaves.emplace_back(leaf);
   }
   full_ = &program_->reverse(tracked_, tracked_);
   for (int source : full_->sources) {
@@ -407,7 +413,19 @@ std::vector<TrackedTensor> instantiate(const Program& program,
                                        std::span<const Literal> slots,
                                        const Shape& space, const char* name,
                                        CallSite site) {
-  const auto instrs = program.instrs();
+  const Label label{name, site};
+  return instantiate(program.code(), leaves, slots, space,
+                     std::span(&label, 1));
+}
+
+std::vector<TrackedTensor> instantiate(const pointwise::Code& code,
+                                       std::span<const TrackedTensor> leaves,
+                                       std::span<const Literal> slots,
+                                       const Shape& space,
+                                       std::span<const Label> labels) {
+  const auto& instrs = code.instrs;
+  const bool labelled = labels.size() > 1;
+  const char* name = labels[0].name;
   const Device device = leaves.empty() ? default_device() : leaves[0].device();
   const std::int64_t cols = space.rank() ? space[space.rank() - 1] : 1;
   std::vector<Arg> args(instrs.size());
@@ -416,6 +434,7 @@ std::vector<TrackedTensor> instantiate(const Program& program,
   };
   for (std::size_t r = 0; r < instrs.size(); ++r) {
     const pointwise::Instr& in = instrs[r];
+    const Label& label = labels[labelled ? r : 0];
     switch (in.op) {
       case Op::load:
       case Op::index:
@@ -427,7 +446,7 @@ std::vector<TrackedTensor> instantiate(const Program& program,
         args[r] = {{}, slots[in.imm], Arg::Kind::slot};
         continue;
       case Op::constant:
-        args[r] = {{}, program.code().constants[in.imm], Arg::Kind::literal};
+        args[r] = {{}, code.constants[in.imm], Arg::Kind::literal};
         continue;
       case Op::row_index:
         args[r] = as_value(apply_index(name, {cols}, DType::int64, device));
@@ -465,11 +484,12 @@ std::vector<TrackedTensor> instantiate(const Program& program,
       own[typed] =
           as_value(apply_fill(name, {}, operand, device, own[typed].scalar));
     }
-    args[r] = as_value(make_pending(name, site, in.op, in.dtype, operand,
-                                    device, own[0], own[1], own[2]));
+    args[r] = as_value(make_pending(label.name, label.site, in.op, in.dtype,
+                                    operand, device, own[0], own[1], own[2]));
+    if (labelled) force(*args[r].value);
   }
   std::vector<TrackedTensor> out;
-  for (const pointwise::Output& o : program.outputs()) {
+  for (const pointwise::Output& o : code.outputs) {
     const Arg& a = args[o.value];
     out.push_back(
         a.value ? handle(a.value)

@@ -15,6 +15,13 @@ namespace jacquard::tape {
 
 class PendingRoot;
 
+// What a region was made of, kept in anomaly mode.
+struct RegionAnatomy {
+  pointwise::Code code;
+  std::vector<ValuePtr> leaves;
+  std::vector<Label> labels;
+};
+
 class RegionPullback final : public PullbackBase {
  public:
   // Of a region with one output, which was computed into `result`. There is an
@@ -26,6 +33,7 @@ class RegionPullback final : public PullbackBase {
   void run(PullbackContext& context) override;
   bool push(PushContext& context) override;
   bool inlines_cotangent() const override { return true; }
+  void blame(const Node& node, const TrackedTensor& cotangent) override;
   // The result is not written yet: the reverse's launch writes it along.
   void set_root(PendingRoot* root) { root_ = root; }
 
@@ -78,6 +86,7 @@ class RegionPullback final : public PullbackBase {
   bool once_a_row_ = false;
   std::vector<Literal> slots_;
   std::vector<SavedLeaf> saved_;
+  std::unique_ptr<RegionAnatomy> anatomy_;
 };
 
 // `program` with its outputs in `mask` (bit j) summed instead of stored.
@@ -91,5 +100,11 @@ std::vector<TrackedTensor> instantiate(const pointwise::Program& program,
                                        std::span<const Literal> slots,
                                        const Shape& space, const char* name,
                                        CallSite site);
+// The same; with a label for each instruction each value is written at once.
+std::vector<TrackedTensor> instantiate(const pointwise::Code& code,
+                                       std::span<const TrackedTensor> leaves,
+                                       std::span<const Literal> slots,
+                                       const Shape& space,
+                                       std::span<const Label> labels);
 
 }  // namespace jacquard::tape

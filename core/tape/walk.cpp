@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/backend/compilation_watch.h"
+#include "core/tape/anomaly.h"
 #include "core/tape/call.h"
 #include "core/tape/finite.h"
 #include "core/tape/modes.h"
@@ -115,6 +116,9 @@ Walk::Slot* Walk::slot_of(const Node& node) {
 
 void Walk::run(TrackedTensor seed) {
   const WalkMode mode(options_.recording);
+  if (looks_for_anomalies())
+    if (const NonFinite bad = find_anomaly(force(seed, options_.transform)))
+      throw_bad_gradient(*slots_.front().node, bad, "the seed, which it got");
   slots_.front().cotangent = std::move(seed);
   const bool frees = !options_.recording && !options_.retain;
   if (options_.early) count_consumers();
@@ -211,6 +215,10 @@ void Walk::visit(Slot& slot) {
   Node& node = *slot.node;
   slot.owned = false;
   if (slot.cotangent.defined() && options_.hooks) call_hooks(slot);
+  if (slot.cotangent.defined() && node.find_extras() && looks_for_anomalies())
+    if (const NonFinite bad =
+            find_anomaly(force(slot.cotangent, options_.transform)))
+      throw_bad_gradient(node, bad, "the gradient that its hook returned");
   if (slot.target) {
     if (slot.cotangent.defined() && !options_.inner)
       settle(slot.cotangent, node);
@@ -219,12 +227,29 @@ void Walk::visit(Slot& slot) {
   }
   if ((slot.cotangent.defined() || !slot.joint.empty()) && slot.pullback) {
     const StreamScope scope(node.stream);
-    PullbackContext context(*this, node, slot.pullback->edges(),
-                            options_.recording,
-                            std::exchange(slot.cotangent, {}),
-                            std::exchange(slot.joint, {}));
+    const bool looks = looks_for_anomalies();
+    const TrackedTensor given = looks ? slot.cotangent : TrackedTensor();
+    PullbackContext context(
+        *this, node, slot.pullback->edges(), options_.recording,
+        std::exchange(slot.cotangent, {}), std::exchange(slot.joint, {}));
     slot.pullback->run(context);
     if (carrier_) visit_with_riders(*std::exchange(carrier_, nullptr));
+    if (looks) check_gradients(slot, given);
+  }
+}
+
+void Walk::check_gradients(const Slot& slot, const TrackedTensor& given) {
+  const Edges& edges = slot.pullback->edges();
+  for (int i = 0; i < edges.size(); ++i) {
+    const Slot* to = edges[i] ? slot_of(*edges[i]) : nullptr;
+    if (!to || !to->cotangent.defined()) continue;
+    const NonFinite bad =
+        find_anomaly(force(to->cotangent, options_.transform));
+    if (!bad) continue;
+    if (given.defined()) slot.pullback->blame(*slot.node, given);
+    throw_bad_gradient(*slot.node, bad,
+                       "the gradient of input " + std::to_string(i) + ", " +
+                           described(to->node->dtype, to->node->shape));
   }
 }
 
@@ -287,7 +312,8 @@ bool PullbackContext::is_next(int i) const {
   constexpr std::ptrdiff_t kFar = 16;
   const Walk::Slot* to = needs(i) ? walk_.slot_of(*edges_[i]) : nullptr;
   if (!to || to->target || to->cotangent.defined() || !to->pullback ||
-      !to->pullback->inlines_cotangent() || to->node->find_extras())
+      looks_for_anomalies() || !to->pullback->inlines_cotangent() ||
+      to->node->find_extras())
     return false;
   int uses = 0;
   for (int k = 0; k < edges_.size(); ++k) uses += edges_[k] == edges_[i];

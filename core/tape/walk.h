@@ -86,6 +86,8 @@ class Walk {
   void hand_out(Slot& slot);
   void visit(Slot& slot);
   void call_hooks(Slot& slot);
+  // In anomaly mode: what the slot's pullback has added to.
+  void check_gradients(const Slot& slot, const TrackedTensor& given);
   Slot* slot_of(const Node& node);
   void visit_with_riders(Slot& slot);
   // Computes what rides now: before anything is added to a cotangent, which

@@ -48,6 +48,31 @@ auto ignore(F&& f) {
   return stop_gradient(no_grad(std::forward<F>(f)));
 }
 
+enum class Anomaly { off, nan, nan_or_inf };
+
+// While it lives, each floating value that an operation of this thread writes,
+// and each gradient that a pullback makes, is read and looked through; the
+// first that holds a NaN or infinity is a NumericError that names the
+// operation, dtypes and shapes, and the line of its forward call. A fused
+// region is checked by what it writes; if that is bad, it is computed again
+// operation by operation until the first bad value, forward or (if it was
+// recorded in this mode) in its reverse. What came in with an operand, as a
+// param or constant, is reported as such. The value that failed is still
+// pending. JACQUARD_ANOMALY=on does the same for all threads that have no such
+// scope. A launch and a read for each value: for the search, not for training.
+// Off, nothing is read.
+class JACQUARD_API AnomalyMode {
+ public:
+  explicit AnomalyMode(Anomaly what = Anomaly::nan_or_inf);
+  ~AnomalyMode();
+  AnomalyMode(const AnomalyMode&) = delete;
+  AnomalyMode& operator=(const AnomalyMode&) = delete;
+
+ private:
+  int before_;
+};
+JACQUARD_API Anomaly anomaly_mode();
+
 // Zeros of x's shape, dtype and device that cost nothing and that pullbacks
 // skip: what a hook returns to drop a gradient.
 JACQUARD_API TrackedTensor structural_zero(const TrackedTensor& x);
