@@ -3,6 +3,7 @@
 // included.
 #include <benchmark/benchmark.h>
 #include <jacquard/jacquard.h>
+#include <jacquard/nn/nn.h>
 
 namespace jq = jacquard;
 
@@ -184,5 +185,50 @@ void gradient_of_a_square(benchmark::State& state) {
   }
 }
 BENCHMARK(gradient_of_a_square);
+
+// A training step of a small MLP with Adam, all sizes 1 or 2: what is left is
+// the host's. `launches` is how many a step has.
+struct TinyMlp {
+  jq::nn::Linear first = jq::nn::Linear::make(1, 1);
+  jq::nn::Linear second = jq::nn::Linear::make(1, 1);
+  jq::nn::Linear last = jq::nn::Linear::make(1, 2);
+
+  jq::TrackedTensor operator()(const jq::TrackedTensor& x) const {
+    return last(jq::relu(second(jq::relu(first(x)))));
+  }
+};
+
+template <class Compile>
+void training_step(benchmark::State& state, Compile compile) {
+  jq::set_default_device(jq::cpu());
+  TinyMlp model;
+  jq::nn::Adam adam;
+  auto step = compile([&](const jq::TrackedTensor& x,
+                          const jq::TrackedTensor& y) {
+    auto [loss, grads] = jq::withgradient(
+        [&](const TinyMlp& m) { return jq::cross_entropy(m(x), y); }, model);
+    adam.step(model, grads);
+    return loss;
+  });
+  const auto x = one(), y = jq::materialize(jq::randint(0, 2, {1}));
+  const auto rows = jq::reshape(x, {1, 1});
+  for (int i = 0; i < 3; ++i) step(rows, y);
+  {
+    jq::LaunchLog log;
+    step(rows, y);
+    state.counters["launches"] = static_cast<double>(log.launches());
+  }
+  for (auto _ : state) benchmark::DoNotOptimize(step(rows, y));
+}
+
+void training_step_uncompiled(benchmark::State& state) {
+  training_step(state, [](auto f) { return f; });
+}
+BENCHMARK(training_step_uncompiled);
+
+void training_step_compiled(benchmark::State& state) {
+  training_step(state, [](auto f) { return jq::compile(std::move(f)); });
+}
+BENCHMARK(training_step_compiled);
 
 }  // namespace
