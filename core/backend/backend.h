@@ -215,7 +215,7 @@ class JACQUARD_API Backend {
 
   // The work that `enqueue` puts on `stream` with the functions above (launches
   // and copies, no uploads, no downloads, nothing allocated or freed by it), as
-  // one object; whether the work also runs now is not said. No slot is an
+  // one object; it is not run by that. No slot is an
   // argument of a kernel: those with an origin are read from `scalars` numbers
   // in device memory, at origin − 1, the others from constants behind them.
   // nullptr: this backend has no such object; `enqueue` was not called.

@@ -138,6 +138,9 @@ struct Plan {
   std::vector<int> export_of;  // by item; −1: nobody held it
   std::vector<IntrusivePtr<Storage>> storages;
   int scalars = 0;
+  std::vector<Literal> values;  // of the scalars, when it was made
+  // The first scalars of calls that draw random numbers: seed and offset.
+  std::vector<int> draws;
   // The first step that writes a leaf in place: what leaves held before is then
   // no longer what they hold.
   std::size_t first_write = ~std::size_t{0};
@@ -146,6 +149,14 @@ struct Plan {
   // The launches as one object of the device, made at the first replay.
   bool tried_graph = false;
   std::unique_ptr<backend::LaunchGraph> graph;
+
+  // Of a frozen function: the items that its arguments and results are, scalars
+  // of it that the host looked at, and the constants that are no arguments.
+  bool frozen = false;
+  std::vector<int> arguments, results;
+  int argument_scalars = 0;
+  std::vector<Step::Guard> guards;
+  std::vector<std::pair<int, ValuePtr>> captured;
 
   // Stand-ins of results, by item, to be handed out when nobody holds them.
   std::vector<ValuePtr> stand_ins;

@@ -187,8 +187,11 @@ void Planner::take_down(Step step,
   step.first_scalar = plan_->scalars;
   step.scalars = static_cast<int>(scalars.size());
   plan_->scalars += step.scalars;
-  for (int i = 0; i < step.scalars; ++i)
-    scalars[i].origin = origin_of(step.first_scalar + i);
+  for (int i = 0; i < step.scalars; ++i) {
+    plan_->values.push_back(scalars[i]);
+    if (scalars[i].origin == 0)
+      scalars[i].origin = origin_of(step.first_scalar + i);
+  }
   seen_.clear();
   const std::vector<Literal> values(scalars.begin(), scalars.end());
   std::span<const TrackedTensor> results;
@@ -199,12 +202,38 @@ void Planner::take_down(Step step,
   }
   for (std::uint32_t origin : seen_) {
     const int scalar = static_cast<int>(origin - 1) / 2 - step.first_scalar;
-    if (scalar < 0) continue;
-    step.guards.push_back({scalar, values[scalar].i});
+    if (scalar >= 0) step.guards.push_back({scalar, values[scalar].i});
   }
+  guard(seen_);
   for (const TrackedTensor& t : results) step.results.push_back(result_of(t));
   note_writes();
   plan_->steps.push_back(std::move(step));
+}
+
+void Planner::freeze() { plan_->frozen = true; }
+
+void Planner::add_argument(const TrackedTensor& t) {
+  plan_->arguments.push_back(item_of(t));
+}
+
+std::uint32_t Planner::add_argument(Literal scalar) {
+  plan_->values.push_back(scalar);
+  ++plan_->argument_scalars;
+  return origin_of(plan_->scalars++);
+}
+
+void Planner::guard(std::span<const std::uint32_t> seen) {
+  for (std::uint32_t origin : seen) {
+    const int scalar = static_cast<int>(origin - 1) / 2;
+    if (scalar < plan_->argument_scalars)
+      plan_->guards.push_back({scalar, plan_->values[scalar].i});
+  }
+}
+
+void Planner::add_result(const TrackedTensor& t) {
+  const int item = item_of(t);
+  if (item == kUndefined && t.defined()) fail("a result is unknown");
+  plan_->results.push_back(item);
 }
 
 void Planner::call(tape::Call& c) {
@@ -220,6 +249,7 @@ void Planner::call(tape::Call& c) {
   step.modes = Modes::now(plan_->stream.device());
   step.attributes.assign(c.attributes.begin(), c.attributes.end());
   step.body = c.body();
+  if (c.random) plan_->draws.push_back(plan_->scalars);
   take_down(std::move(step),
             {c.operands.data(), static_cast<std::size_t>(c.operands.size())},
             {c.scalars.data(), static_cast<std::size_t>(c.scalars.size())},
@@ -358,6 +388,9 @@ std::unique_ptr<Plan> Planner::finish() {
       fail("it replaces what a leaf holds, or keeps what one held");
   if (!plan_->list->failure().empty()) fail(plan_->list->failure());
   if (!failure_.empty()) return nullptr;
+  for (const ValuePtr& v : held_)
+    if (plan_->frozen)
+      plan_->captured.emplace_back(constants_.find(v.get()), v);
   plan_->stand_ins.resize(plan_->items.size());
   return std::move(plan_);
 }

@@ -24,6 +24,17 @@ class Planner {
   // That of this thread, or nullptr.
   static Planner* current();
 
+  // The function is not run again: the plan keeps what it finds.
+  void freeze();
+  // Before the first call: an argument of the function, a tensor or a scalar,
+  // which becomes one of the plan's; the scalar's origin.
+  void add_argument(const TrackedTensor& t);
+  std::uint32_t add_argument(Literal scalar);
+  // The host looks at what has an origin in `seen`.
+  void guard(std::span<const std::uint32_t> seen);
+  // After the last call: what the function returns.
+  void add_result(const TrackedTensor& t);
+
   // Runs the call and takes it down.
   void call(tape::Call& c);
   // The same for a step of another plan, with its body.

@@ -24,15 +24,16 @@ class Replay {
   bool answer(tape::Call& c);
   // The same with another plan, if it is one that begins with the same calls.
   bool answer_with(Plan& other, tape::Call& c);
-  // Whether somebody holds the stand-in because this replay gave it out, or the
-  // value may be one that the calls so far would have changed.
-  bool concerns(const Value& v) const;
-
   // The function is over: runs the plan and gives what it computed to those who
   // hold stand-ins. False, and nothing happened, if this is not how the planned
   // call ended. What a launch throws passes through: what is held of the
   // results is then lost.
   bool finish();
+  // Runs the plan of a frozen function on these arguments and gives its
+  // results. False, and nothing happened, if it isn't one for them.
+  bool run_frozen(Plan& plan, std::span<const TrackedTensor> arguments,
+                  std::span<const Literal> scalars,
+                  std::vector<TrackedTensor>& results);
   // The function does something else: makes the calls so far without the plan,
   // taken down by `planner` if there is one.
   void unwind(Planner* planner);
@@ -50,7 +51,13 @@ class Replay {
   bool same_beginning(const Plan& other) const;
   bool guards_hold(const Plan& other) const;
 
+  bool bind_frozen(std::span<const TrackedTensor> arguments);
+  void draw();
+  TrackedTensor result(int item);
+
   bool all_results_are_known() const;
+  bool is_ready();
+  void run_plan();
   bool find_memories();
   bool lies_at(const Tensor& t, std::ptrdiff_t offset, int memory);
   void release_gradients();

@@ -35,7 +35,7 @@ using ValuePtr = IntrusivePtr<Value>;
 struct Arg {
   enum class Kind : std::uint8_t { none, value, slot, literal };
   ValuePtr value;
-  Literal scalar{0};
+  Literal scalar{};
   Kind kind = Kind::none;
 };
 

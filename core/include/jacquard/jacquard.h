@@ -8,6 +8,7 @@
 #include "jacquard/create.h"
 #include "jacquard/custom.h"
 #include "jacquard/dlpack.h"
+#include "jacquard/freeze.h"
 #include "jacquard/gradcheck.h"
 #include "jacquard/gradient.h"
 #include "jacquard/index_ops.h"
