@@ -297,6 +297,8 @@ TrackedTensor RegionPullback::value_of(const RuleContext& context,
 }
 
 bool RegionPullback::push(PushContext& context) {
+  // A mean of nothing is not a number; its derivative has no terms.
+  if (space_.numel() == 0) return true;
   std::uint64_t with = 0;
   int edge = 0;
   for (std::uint64_t left = tracked_; left; left &= left - 1, ++edge)

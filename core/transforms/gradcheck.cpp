@@ -2,10 +2,12 @@
 
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <random>
 #include <string>
 
 #include "jacquard/gradient.h"
+#include "jacquard/jvp.h"
 #include "jacquard/pointwise.h"
 #include "jacquard/reduce.h"
 
@@ -38,6 +40,19 @@ void require_float64(const Values& inputs) {
                        std::string(name_of(x.dtype())));
 }
 
+std::string input_name(const std::vector<std::string>& names, std::size_t k) {
+  return k < names.size() ? "\"" + names[k] + "\"" : std::to_string(k);
+}
+
+// "input K, element I: A x, B y".
+std::string disagreement(const std::string& input, std::size_t at,
+                         const char* a, double x, const char* b, double y) {
+  char text[120];
+  std::snprintf(text, sizeof text, ", element %zu: %s %.9g, %s %.9g", at, a, x,
+                b, y);
+  return "input " + input + text;
+}
+
 // Compares one input's two gradients; the message names the worst element.
 bool agree(const std::vector<double>& analytic,
            const std::vector<double>& numeric, std::size_t input,
@@ -56,11 +71,8 @@ bool agree(const std::vector<double>& analytic,
     ok = false;
   }
   if (ok) return true;
-  char text[160];
-  std::snprintf(text, sizeof text,
-                "input %zu, element %zu: analytic %.9g, numeric %.9g", input,
-                at, analytic[at], numeric[at]);
-  message = text;
+  message = disagreement(input_name(o.names, input), at, "analytic",
+                         analytic[at], "numeric", numeric[at]);
   return false;
 }
 
@@ -155,6 +167,72 @@ GradcheckResult gradgradcheck(const TensorFunctionN& f, const Values& inputs,
     return total;
   };
   return gradcheck(first, inputs, options);
+}
+
+namespace {
+
+// What jvp of ⟨u, f⟩ and the gradient say of each element of input k.
+std::string worst_of_projection(const detail::Linearization& trace,
+                                std::size_t tensor, const Values& entered,
+                                const TrackedTensor& u, const TrackedTensor& g,
+                                const std::string& name) {
+  const TrackedTensor& x = entered[tensor];
+  const std::vector<double> reverse = g.to_host<double>();
+  if (reverse.empty())
+    return "input " + name + ", which is empty, has a tangent that is not 0";
+  std::vector<double> unit(reverse.size());
+  double worst = -1, forward_there = 0;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < unit.size(); ++i) {
+    unit[i] = 1;
+    Values tangents(entered.size());
+    tangents[tensor] =
+        Tensor::from_host(std::span<const double>(unit), x.shape(), x.device());
+    unit[i] = 0;
+    const double forward = contract(trace.push(tangents)[0], u).item<double>();
+    const double off = std::abs(forward - reverse[i]);
+    if (off <= worst) continue;
+    worst = std::isnan(off) ? std::numeric_limits<double>::infinity() : off;
+    forward_there = forward;
+    at = i;
+  }
+  return disagreement(name, at, "jvp", forward_there, "gradient", reverse[at]);
+}
+
+}  // namespace
+
+GradcheckResult check_vjp_jvp(const TensorFunctionN& f, const Values& inputs,
+                              ProjectionOptions options) {
+  require_float64(inputs);
+  std::mt19937_64 generator(options.seed + 2);
+  GradientOptions entering;
+  entering.allow_unused = true;
+  detail::Linearization trace(std::move(entering), CallSite{}, "check_vjp_jvp");
+  trace.level().separate();
+  const TrackedTensor y =
+      detail::run_level(trace.level(), "check_vjp_jvp", f, inputs);
+  trace.close(detail::floating_tensors(y));
+  if (!is_floating(y.dtype())) return {};
+  const TrackedTensor u = random_like(y, generator);
+  const Values g = trace.level().walk(y, cast(u, y.dtype()), /*retain=*/true);
+  const Values& entered = trace.level().aliases();
+  std::size_t tensor = 0;
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    if (!trace.level().taken()[k]) continue;
+    const std::size_t own = tensor++;
+    Values tangents(entered.size());
+    tangents[own] = random_like(inputs[k], generator);
+    const TrackedTensor forward = trace.push(tangents)[0] * u;
+    const TrackedTensor reverse = g[own] * tangents[own];
+    const double a = sum(forward).item<double>();
+    const double b = sum(reverse).item<double>();
+    const double size =
+        sum(abs(forward)).item<double>() + sum(abs(reverse)).item<double>();
+    if (std::abs(a - b) <= options.tolerance * (1 + size)) continue;
+    return {false, worst_of_projection(trace, own, entered, u, g[own],
+                                       input_name(options.names, k))};
+  }
+  return {};
 }
 
 }  // namespace jacquard

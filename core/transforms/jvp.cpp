@@ -37,12 +37,16 @@ namespace {
 std::vector<TrackedTensor> run_push(const std::vector<TrackedTensor>& results,
                                     const std::vector<TrackedTensor>& aliases,
                                     const std::vector<TrackedTensor>& tangents,
-                                    bool asked, const char* transform) {
+                                    bool asked, const char* transform,
+                                    std::int64_t batch) {
   std::vector<TrackedTensor> out =
-      walk_between(results, aliases, asked, transform).run(tangents);
-  for (std::size_t i = 0; i < out.size(); ++i)
-    if (!out[i].defined())
-      out[i] = zero_tangent(results[i].shape(), results[i]);
+      walk_between(results, aliases, asked, transform).run(tangents, batch);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (out[i].defined()) continue;
+    Shape shape = results[i].shape();
+    if (batch > 0) shape.insert(0, batch);
+    out[i] = zero_tangent(shape, results[i]);
+  }
   return out;
 }
 
@@ -65,10 +69,10 @@ void Linearization::close(std::vector<TrackedTensor> results) {
 }
 
 std::vector<TrackedTensor> Linearization::push(
-    const std::vector<TrackedTensor>& tangents) const {
+    const std::vector<TrackedTensor>& tangents, std::int64_t batch) const {
   return tape::call(state_->transform, state_->site, run_push, state_->results,
                     state_->level.aliases(), tangents,
-                    state_->level.recording(), state_->transform);
+                    state_->level.recording(), state_->transform, batch);
 }
 
 namespace {

@@ -12,6 +12,7 @@
 #include "jacquard/gradcheck.h"
 #include "jacquard/gradient.h"
 #include "jacquard/index_ops.h"
+#include "jacquard/jacobian.h"
 #include "jacquard/jvp.h"
 #include "jacquard/launch_log.h"
 #include "jacquard/level.h"

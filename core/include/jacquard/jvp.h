@@ -10,6 +10,10 @@
 
 namespace jacquard {
 
+// How whole Jacobians are computed: by columns, by rows, or by whatever of the
+// two there are fewer of.
+enum class DerivativeMode { automatic, forward, reverse };
+
 namespace detail {
 
 // The trace of a function at one point, and tangents pushed along it.
@@ -28,8 +32,16 @@ class JACQUARD_API Linearization {
   void close(std::vector<TrackedTensor> results);
 
   // The tangents of all results, from those of everything entered, in order.
-  std::vector<TrackedTensor> push(
-      const std::vector<TrackedTensor>& tangents) const;
+  // `batch` > 0: so many at once, along a first axis of each.
+  std::vector<TrackedTensor> push(const std::vector<TrackedTensor>& tangents,
+                                  std::int64_t batch = 0) const;
+
+  // For each tensor entered the derivative of the only result by it.
+  std::vector<TrackedTensor> jacobians(DerivativeMode mode,
+                                       bool allow_unused) const;
+  // Result i being a function of what was entered i-th and more: its
+  // derivative by that, the diagonal.
+  std::vector<TrackedTensor> diagonals() const;
 
  private:
   struct State;
