@@ -128,7 +128,8 @@ TrackedTensor read_at(const char* name, CallSite site, const TrackedTensor& x,
       },
       [name, lookup](PushContext& c) {
         c.set(read_at(name, {}, c.tangent(0), led(lookup, c)));
-      });
+      },
+      tape::bytes_of(lookup.index));
 }
 
 // `values` has the lookup's result shape and x's dtype, here and below.
@@ -149,7 +150,8 @@ TrackedTensor add_at(const char* name, CallSite site, const TrackedTensor& x,
         c.set(c.has(1) ? add_at(name, {}, c.tangent_or_zeros(0, array, dtype),
                                 led(lookup, c), c.tangent(1))
                        : c.tangent(0));
-      });
+      },
+      tape::bytes_of(lookup.index));
 }
 
 // Whether each place of the index is the last one that names its row, shaped
@@ -195,7 +197,8 @@ TrackedTensor put_at(const char* name, CallSite site, const TrackedTensor& x,
        dtype = x.dtype()](PushContext& c) {
         c.set(put_at(name, {}, c.tangent_or_zeros(0, array, dtype),
                      led(lookup, c), c.tangent_or_zeros(1, part, dtype)));
-      });
+      },
+      tape::bytes_of(lookup.index));
 }
 
 Tensor index_array(const char* name, const TrackedTensor& x,

@@ -167,7 +167,8 @@ tape::PullbackPtr rules_of(const Operands& saved, DType dtype, int rank) {
         if (c.needs(0)) pull_back_left(c, g, saved.b, saved.a_transposed);
         if (c.needs(1)) pull_back_right(c, g, saved.a, saved.b_transposed);
       },
-      [saved, rank](PushContext& c) { push_product(c, saved, rank); });
+      [saved, rank](PushContext& c) { push_product(c, saved, rank); },
+      tape::bytes_of(saved.a) + tape::bytes_of(saved.b));
 }
 
 // Of matrices or batches of them, of one dtype.

@@ -159,7 +159,8 @@ TrackedTensor extremum(const char* name, Reduction reduction, const Operand& x,
         const TrackedTensor one =
             ones(axes.dropped, {compute_type(out.dtype()), out.device()});
         push_slopes(c, shared_among_ties(one, in, out, axes), axes);
-      });
+      },
+      tape::bytes_of(in) + tape::bytes_of(out));
 }
 
 // Of x [r, n], n ≥ 1, and g [r, 1]: element [i, j] is g[i] times the product of
@@ -337,7 +338,8 @@ static TrackedTensor run_prod(Operand&& x, Axes&& named, bool keepdims) {
             ones(axes.dropped,
                  {compute_type(saved.tensor.dtype()), saved.tensor.device()});
         push_slopes(c, product_slopes(c.restore(saved), one, axes), axes);
-      });
+      },
+      tape::bytes_of(saved));
 }
 
 TrackedTensor prod(Operand x, Axes named, bool keepdims) {

@@ -84,22 +84,23 @@ TrackedTensor recurrence(const char* name, CallSite site,
   if (!tape::would_record(inputs)) return result;
   const tape::Saved saved_a = tape::save(a, name);
   const tape::Saved saved_h = tape::save_output(result);
-  return tape::record(name, site, std::move(result), {&a, &b},
-                      [name, saved_a, saved_h, way](PullbackContext& c) {
-                        // The cotangents of h, each with what later places give
-                        // it.
-                        const TrackedTensor total =
-                            recurrence(name, {}, c.restore(saved_a),
-                                       c.cotangent(), way.back());
-                        if (c.needs(1)) c.add(1, total);
-                        if (!c.needs(0)) return;
-                        const TrackedTensor h = c.restore(saved_h);
-                        // The coefficient of place j is at p: so is its
-                        // gradient.
-                        c.add(0, way.coefficient_of_previous
-                                     ? previous(total, way.back(), 0) * h
-                                     : total * previous(h, way, 0));
-                      });
+  return tape::record(
+      name, site, std::move(result), {&a, &b},
+      [name, saved_a, saved_h, way](PullbackContext& c) {
+        // The cotangents of h, each with what later places give
+        // it.
+        const TrackedTensor total =
+            recurrence(name, {}, c.restore(saved_a), c.cotangent(), way.back());
+        if (c.needs(1)) c.add(1, total);
+        if (!c.needs(0)) return;
+        const TrackedTensor h = c.restore(saved_h);
+        // The coefficient of place j is at p: so is its
+        // gradient.
+        c.add(0, way.coefficient_of_previous
+                     ? previous(total, way.back(), 0) * h
+                     : total * previous(h, way, 0));
+      },
+      tape::NoForwardRule{}, tape::bytes_of(saved_a) + tape::bytes_of(saved_h));
 }
 
 TrackedTensor running_product(const char* name, CallSite site,
@@ -109,13 +110,14 @@ TrackedTensor running_product(const char* name, CallSite site,
   if (!tape::would_record(inputs)) return result;
   const tape::Saved saved_x = tape::save(x, name);
   const tape::Saved saved_y = tape::save_output(result);
-  return tape::record(name, site, std::move(result), {&x},
-                      [name, saved_x, saved_y, way](PullbackContext& c) {
-                        const TrackedTensor total =
-                            recurrence(name, {}, c.restore(saved_x),
-                                       c.cotangent(), way.back());
-                        c.add(0, total * previous(c.restore(saved_y), way, 1));
-                      });
+  return tape::record(
+      name, site, std::move(result), {&x},
+      [name, saved_x, saved_y, way](PullbackContext& c) {
+        const TrackedTensor total =
+            recurrence(name, {}, c.restore(saved_x), c.cotangent(), way.back());
+        c.add(0, total * previous(c.restore(saved_y), way, 1));
+      },
+      tape::NoForwardRule{}, tape::bytes_of(saved_x) + tape::bytes_of(saved_y));
 }
 
 Way way_of(const TrackedTensor& t, int axis, ScanFrom from, const char* name) {

@@ -86,9 +86,11 @@ class JACQUARD_API CallObserver {
   virtual void call(Call& c) = 0;
   // The host is about to read x.
   virtual void read(const TrackedTensor&) {}
-  // One launch computed the values inside, of which `written` were written.
-  virtual void computed(std::span<Value* const> /*inside*/,
+  // One launch computes the values inside, and writes some of them.
+  virtual void computes(std::span<Value* const> /*inside*/,
                         std::span<Value* const> /*written*/) {}
+  // It was done: the value has its array and its node.
+  virtual void written(const Value&) {}
   // An operation that is not a call was recorded on the tape.
   virtual void bypassed(const char* /*name*/, CallSite) {}
   // A function of the user's is about to run inside a body (a hook, a
@@ -212,6 +214,17 @@ inline auto call(const char* name, CallSite site, F f, Args&&... args)
   if (!observation.active) [[likely]]
     return f(std::forward<Args>(args)...);
   return call_observed(name, site, f, std::forward<Args>(args)...);
+}
+
+// Says that one launch computes values, and that one was written.
+inline void report_computes(std::span<Value* const> inside,
+                            std::span<Value* const> written) {
+  if (observation.installed) [[unlikely]]
+    observation.installed->computes(inside, written);
+}
+inline void report_written(const Value& v) {
+  if (observation.installed) [[unlikely]]
+    observation.installed->written(v);
 }
 
 // Says that a function of the user's runs inside a body.

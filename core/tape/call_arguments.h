@@ -107,7 +107,7 @@ void visit(V& v, X& x) {
   } else if constexpr (std::is_same_v<T, Draw>) {
     v.draw(x);
   } else if constexpr (is_list<T>) {
-    v.attribute(static_cast<std::int64_t>(x.size()));
+    v.count(x.size());
     for (auto&& part : x) visit(v, part);
   } else if constexpr (is_pair<T>) {
     visit(v, x.first);
@@ -164,6 +164,9 @@ struct Describe {
     scalars.push_back(x.offset);
   }
   void opaque() { has_function = true; }
+  void count(std::size_t n) {
+    attributes.push_back(static_cast<std::int64_t>(n));
+  }
 
   template <class T>
     requires std::is_arithmetic_v<T> || std::is_enum_v<T>
@@ -206,6 +209,7 @@ struct Feed {
     scalar(x.offset);
   }
   void opaque() {}
+  void count(std::size_t) {}
   void attribute(const auto&) {}
 };
 
@@ -217,6 +221,7 @@ struct Strip {
   void scalar(const Literal&) {}
   void draw(const Draw&) {}
   void opaque() {}
+  void count(std::size_t) {}
   void attribute(const auto&) {}
 };
 
@@ -230,6 +235,7 @@ struct Spell {
   void scalar(const Literal&) {}
   void draw(const Draw&) {}
   void opaque() { add("function"); }
+  void count(std::size_t) {}
   void attribute(bool x) { add(x ? "true" : "false"); }
   void attribute(double x);
   void attribute(DType x) { add(std::string(name_of(x))); }
@@ -237,13 +243,15 @@ struct Spell {
   void attribute(const Shape& x) { add(to_string(x)); }
   void attribute(const Axes& x);
   void attribute(const pointwise::ProgramPtr&) {}
+  void attribute(Op) {}  // the name says it
   template <class T>
     requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
   void attribute(T x) {
     add(std::to_string(x));
   }
   template <class T>
-    requires std::is_enum_v<T>
+    requires(std::is_enum_v<T> && !std::is_same_v<T, DType> &&
+             !std::is_same_v<T, Op>)
   void attribute(T x) {
     add(std::to_string(static_cast<int>(x)));
   }

@@ -62,6 +62,8 @@ class PullbackBase : public RefCounted<PullbackBase>,
   virtual int joint_value() const { return -1; }
   // Whether a cotangent that is pending goes into the pullback's own launch.
   virtual bool inlines_cotangent() const { return false; }
+  // Of the arrays that it keeps.
+  virtual std::size_t saved_bytes() const { return 0; }
 
   // In anomaly mode, when run() with this cotangent made a NaN or infinity: an
   // error that names the operation inside, if there are several.

@@ -7,6 +7,7 @@
 #include "core/backend/launch.h"
 #include "core/tape/anomaly.h"
 #include "core/tape/bindings.h"
+#include "core/tape/call.h"
 #include "core/tape/region.h"
 #include "core/tape/region_pullback.h"
 #include "jacquard/error.h"
@@ -100,6 +101,8 @@ void PendingRoot::launch(const ProgramPtr& program,
                          std::span<const backend::Binding> leaves,
                          std::span<const Literal> slots,
                          std::span<const backend::OutputBinding> outputs) {
+  Value* const written[] = {value_.get()};
+  report_computes(region_.inside, written);
   try {
     backend::launch(value_->name,
                     {program.get(), region_.space, leaves, slots, outputs},
@@ -113,6 +116,7 @@ void PendingRoot::published() {
   static_cast<RegionPullback&>(*pullback_).set_root(nullptr);
   pullback_ = nullptr;
   value_->publish(result_, node_);
+  report_written(*value_);
   region_.release();  // what it held counts as a use of nodes
 }
 

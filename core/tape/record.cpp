@@ -1,10 +1,19 @@
 #include "core/tape/record.h"
 
 #include "core/tape/anomaly.h"
+#include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/region.h"
 
 namespace jacquard::tape {
+
+std::size_t bytes_of(const Tensor& t) {
+  if (!t.defined()) return 0;
+  std::size_t n = 1;
+  for (int i = 0; i < t.rank(); ++i)
+    if (t.strides()[i] != 0) n *= static_cast<std::size_t>(t.shape()[i]);
+  return n * size_of(t.dtype());
+}
 
 Saved save(const TrackedTensor& x, const char* op) {
   ValuePtr v = snapshot(x, op);
@@ -34,6 +43,7 @@ TrackedTensor constant_result(const char* name, CallSite site, Tensor result,
 TrackedTensor record_with(const char* name, CallSite site, Tensor result,
                           std::span<const TrackedTensor* const> inputs,
                           PullbackPtr pullback) {
+  if (observation.active) observation.active->bypassed(name, site);
   if (!is_floating(result.dtype())) return TrackedTensor(std::move(result));
   if (looks_for_anomalies()) check_result(name, site, result, inputs);
   auto node = make_intrusive<Node>(next_id(), name, site, result.shape(),

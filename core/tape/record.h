@@ -34,6 +34,10 @@ class Walk;
 struct ColumnSum;
 struct WalkResult;
 
+// Elements that differ in memory times their size; 0 if undefined.
+std::size_t bytes_of(const Tensor& t);
+inline std::size_t bytes_of(const Saved& s) { return bytes_of(s.tensor); }
+
 // Forces x and keeps its array.
 Saved save(const TrackedTensor& x, const char* op);
 // The result of the operation being recorded.
@@ -149,7 +153,9 @@ struct NoForwardRule {};
 template <class F, class P>
 class ClosurePullback final : public PullbackBase {
  public:
-  ClosurePullback(F f, P push) : f_(std::move(f)), push_(std::move(push)) {}
+  ClosurePullback(F f, P push, std::size_t bytes)
+      : bytes_(bytes), f_(std::move(f)), push_(std::move(push)) {}
+  std::size_t saved_bytes() const override { return bytes_; }
   void run(PullbackContext& context) override { f_(context); }
   bool push(PushContext& context) override {
     if constexpr (std::is_same_v<P, NoForwardRule>) {
@@ -161,26 +167,29 @@ class ClosurePullback final : public PullbackBase {
   }
 
  private:
+  std::size_t bytes_;
   F f_;
   [[no_unique_address]] P push_;
 };
 
 template <class F, class P = NoForwardRule>
-PullbackPtr make_pullback(F f, P push = {}) {
+PullbackPtr make_pullback(F f, P push = {}, std::size_t bytes = 0) {
   return PullbackPtr::adopt(
-      new ClosurePullback<F, P>(std::move(f), std::move(push)));
+      new ClosurePullback<F, P>(std::move(f), std::move(push), bytes));
 }
 
-// `push`: the forward rule, a callable on a PushContext.
+// `push`: the forward rule, a callable on a PushContext. `bytes`: of the arrays
+// that the two keep.
 template <class F, class P = NoForwardRule>
 TrackedTensor record(const char* name, CallSite site, Tensor result,
                      std::initializer_list<const TrackedTensor*> inputs,
-                     F pullback, P push = {}) {
+                     F pullback, P push = {}, std::size_t bytes = 0) {
   std::span<const TrackedTensor* const> all(inputs.begin(), inputs.size());
   if (!would_record(all))
     return constant_result(name, site, std::move(result), all);
-  return record_with(name, site, std::move(result), all,
-                     make_pullback(std::move(pullback), std::move(push)));
+  return record_with(
+      name, site, std::move(result), all,
+      make_pullback(std::move(pullback), std::move(push), bytes));
 }
 
 }  // namespace jacquard::tape

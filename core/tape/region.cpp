@@ -11,6 +11,7 @@
 #include "core/plan/mark.h"
 #include "core/tape/anomaly.h"
 #include "core/tape/bindings.h"
+#include "core/tape/call.h"
 #include "core/tape/product.h"
 #include "core/tape/recut.h"
 #include "core/tape/region_builder.h"
@@ -85,6 +86,7 @@ void mark_inside(const RegionBuilder& region, const Value& root) {
 void publish_all(std::span<Value* const> wanted, const RegionBuilder& region,
                  const Known& code, const Buffers& buffers,
                  std::vector<Inside> held) {
+  report_computes(region.inside, wanted);
   if (wanted.size() == 1) {
     Value& v = *wanted[0];
     NodePtr node;
@@ -93,6 +95,7 @@ void publish_all(std::span<Value* const> wanted, const RegionBuilder& region,
                        buffers.tensors[0], std::move(held));
     mark_inside(region, v);
     v.publish(buffers.tensors[0], std::move(node));
+    report_written(v);
     return;
   }
   std::vector<std::size_t> order(wanted.size());
@@ -111,6 +114,7 @@ void publish_all(std::span<Value* const> wanted, const RegionBuilder& region,
       mark_inside(part, v);
     }
     v.publish(buffers.tensors[i], std::move(node));
+    report_written(v);
   }
 }
 
@@ -401,6 +405,7 @@ void compute_into(const Tensor& target, const TrackedTensor& t, bool accumulate,
   const pointwise::ProgramPtr program = program_of(region.code);
   bind_leaves(region, buffers.leaves);
   const Stream stream = current_stream(target.device());
+  report_computes(region.inside, {});
   const OutputBinding out{write_on(target, stream), target.dtype(),
                           target.strides(), accumulate};
   backend::launch(op,

@@ -107,6 +107,12 @@ double RegionPullback::inverse_count() const {
                       : static_cast<double>(results) / static_cast<double>(n);
 }
 
+std::size_t RegionPullback::saved_bytes() const {
+  std::size_t bytes = 0;
+  for (const SavedLeaf& leaf : saved_) bytes += bytes_of(leaf.saved);
+  return bytes;
+}
+
 void RegionPullback::run(PullbackContext& context) {
   const std::uint64_t wanted = needed(context);
   const std::uint64_t left = pass_on(context, reverse_for(wanted), wanted);

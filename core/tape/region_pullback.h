@@ -34,6 +34,7 @@ class RegionPullback final : public PullbackBase {
   bool push(PushContext& context) override;
   bool inlines_cotangent() const override { return true; }
   void blame(const Node& node, const TrackedTensor& cotangent) override;
+  std::size_t saved_bytes() const override;
   // The result is not written yet: the reverse's launch writes it along.
   void set_root(PendingRoot* root) { root_ = root; }
 

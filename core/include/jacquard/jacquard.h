@@ -28,5 +28,6 @@
 #include "jacquard/sort.h"
 #include "jacquard/structure.h"
 #include "jacquard/tensor_builder.h"
+#include "jacquard/trace.h"
 #include "jacquard/tracked_tensor.h"
 #include "jacquard/update.h"
