@@ -8,6 +8,7 @@
 
 #include "core/plan/planner.h"
 #include "core/plan/replay.h"
+#include "core/tape/anomaly.h"
 #include "jacquard/error.h"
 
 namespace jacquard {
@@ -89,7 +90,7 @@ void plan::Session::run(void (*f)(void*), void* argument) {
     }
     Session& s;
   } leave{*this};
-  if (rests()) {
+  if (tape::looks_for_anomalies() || rests()) {
     ++stats_.plain;
     return f(argument);
   }

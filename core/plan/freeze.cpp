@@ -7,6 +7,7 @@
 
 #include "core/plan/planner.h"
 #include "core/plan/replay.h"
+#include "core/tape/anomaly.h"
 #include "core/tape/planned_scalar.h"
 #include "jacquard/error.h"
 
@@ -94,7 +95,8 @@ class plan::FrozenPlans::Turn {
 
 const void* plan::FrozenPlans::run(const FrozenCall& call,
                                    std::vector<TrackedTensor>& results) {
-  if (tape::observation.installed) return nullptr;
+  if (tape::observation.installed || tape::looks_for_anomalies())
+    return nullptr;
   const Turn turn(*this);
   const std::vector<Literal> scalars = literals_of(call);
   for (auto k = known_.begin(); k != known_.end(); ++k) {
@@ -124,7 +126,7 @@ void plan::FrozenPlans::plan(
     const FrozenCall& call, const detail::Frozen::First& f,
     const std::function<std::shared_ptr<void>()>& keep) {
   std::vector<Operand> scalars(call.scalars.begin(), call.scalars.end());
-  if (tape::observation.installed) {
+  if (tape::observation.installed || tape::looks_for_anomalies()) {
     f(scalars);
     return;
   }

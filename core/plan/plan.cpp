@@ -1,12 +1,14 @@
 #include "core/plan/plan.h"
 
+#include "core/tape/anomaly.h"
 #include "core/tape/modes.h"
 
 namespace jacquard::plan {
 
 Modes Modes::now(Device device) {
-  return {tape::grad_enabled(), tape::always_fused_enabled(),
-          tape::level_depth(), current_stream(device)};
+  return {tape::grad_enabled(),   tape::always_fused_enabled(),
+          tape::level_depth(),    jacquard::default_dtype(),
+          current_stream(device), tape::looks_for_anomalies()};
 }
 
 Modes::Scope::Scope(const Modes& modes)

@@ -25,7 +25,9 @@ inline constexpr int kUndefined = -1;
 struct Modes {
   bool grad = true, always_fused = false;
   int depth = 0;
+  DType default_dtype = DType::float32;
   Stream stream;
+  bool anomaly = false;
 
   static Modes now(Device device);
   // Sets the thread's modes for as long as it lives.

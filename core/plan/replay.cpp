@@ -50,7 +50,20 @@ bool same_step(const Step& a, const Step& b) {
 
 }  // namespace
 
+namespace {
+
+bool has_hooks(const Item& item) {
+  if (item.kind != Item::Kind::leaf) return false;
+  tape::Node::Extras* extras = item.leaf->cell->node->find_extras();
+  if (!extras) return false;
+  std::lock_guard lock(extras->mutex);
+  return !extras->hooks.empty();
+}
+
+}  // namespace
+
 bool Replay::may_begin(const Plan& plan) {
+  if (std::ranges::any_of(plan.items, has_hooks)) return false;
   return std::ranges::all_of(plan.gradients, [](const Gradient& g) {
     const Tensor now = gradient_of(*g.node);
     return now.defined() == g.defined &&
@@ -243,10 +256,28 @@ bool Replay::find_memories() {
 // Gradients that the plan replaces and doesn't read: their memory may be where
 // it writes the new ones.
 void Replay::release_gradients() {
-  for (const Gradient& g : plan_->gradients)
-    if (g.defined && g.changed &&
-        !plan_->list->names(plan_->memories[g.memory].list))
-      set_gradient(*g.node, {});
+  for (const Gradient& g : plan_->gradients) {
+    if (!g.defined || !g.changed ||
+        plan_->list->names(plan_->memories[g.memory].list))
+      continue;
+    Tensor before = gradient_of(*g.node);
+    const bool own = std::ranges::any_of(plan_->storages,
+                                         [&](const IntrusivePtr<Storage>& s) {
+                                           return s.get() == &before.storage();
+                                         });
+    if (own && g.result >= 0) before = {};
+    released_.emplace_back(&g, std::move(before));
+    set_gradient(*g.node, {});
+  }
+}
+
+// A launch threw. What lies in the plan's memory is there unless the launch
+// that replaces it has run.
+void Replay::restore_gradients() noexcept {
+  for (auto& [g, before] : released_)
+    set_gradient(*g->node,
+                 before.defined() ? std::move(before) : array(g->result));
+  released_.clear();
 }
 
 // What others hold of earlier results moves to a copy.
@@ -271,8 +302,14 @@ bool Replay::is_ready() {
 
 void Replay::run_plan() {
   release_gradients();
-  make_room();
-  launch();
+  try {
+    make_room();
+    launch();
+  } catch (...) {
+    restore_gradients();
+    throw;
+  }
+  released_.clear();
   hand_out();
 }
 

@@ -14,7 +14,8 @@ class Planner;
 
 class Replay {
  public:
-  // Whether the plan may be what comes: leaves have gradients as it found.
+  // Whether the plan may be what comes: leaves have gradients as it found, and
+  // no hooks.
   static bool may_begin(const Plan& plan);
 
   void begin(Plan& plan);
@@ -61,6 +62,7 @@ class Replay {
   bool find_memories();
   bool lies_at(const Tensor& t, std::ptrdiff_t offset, int memory);
   void release_gradients();
+  void restore_gradients() noexcept;
   void make_room();
   void launch();
   bool settle_graph();
@@ -80,6 +82,9 @@ class Replay {
     Storage* storage = nullptr;
   };
   std::vector<Place> places_;
+  // Gradients that the plan replaces; undefined where they lie in its own
+  // memory.
+  std::vector<std::pair<const Gradient*, Tensor>> released_;
 };
 
 }  // namespace jacquard::plan

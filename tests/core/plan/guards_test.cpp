@@ -252,6 +252,54 @@ TEST(CompileGuards, AHookIsNotPlannedAndStillRuns) {
   EXPECT_EQ(f.stats().replayed, 0u);
 }
 
+TEST(CompileGuards, AHookThatIsAddedLaterRuns) {
+  const TrackedTensor w = param(numbers({1, 2}));
+  int calls = 0;
+  auto f = compile([&] {
+    w.clear_grad();
+    backward(sum(w * 2.0));
+  });
+  for (int i = 0; i < 4; ++i) f();
+  EXPECT_GE(f.stats().replayed, 1u);
+  w.hook([&](const TrackedTensor& g) {
+    ++calls;
+    return g * 3.0;
+  });
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 3; ++i) {
+    f();
+    EXPECT_EQ(w.grad().to_host<float>(), Floats({6, 6}));
+  }
+  testing::internal::GetCapturedStderr();
+  EXPECT_EQ(calls, 3);
+}
+
+// On other devices an index is checked later.
+TEST(CompileGuards, AnErrorOfALaunchLeavesLeavesAndGradients) {
+  if (!(default_device() == cpu())) return;
+  const TrackedTensor w = param(numbers({1, 2, 3}));
+  TrackedTensor escaped;
+  auto f = compile([&](const TrackedTensor& index) {
+    w.clear_grad();
+    escaped = index_select(w, 0, index);
+    backward(sum(escaped * escaped));
+    escaped = stop_gradient(escaped);
+  });
+  const auto at = [](std::int64_t i) {
+    return TrackedTensor(
+        Tensor::from_host(std::span<const std::int64_t>(&i, 1), {1}));
+  };
+  for (int i = 0; i < 4; ++i) f(at(i % 3));
+  EXPECT_EQ(w.grad().to_host<float>(), Floats({2, 0, 0}));
+  EXPECT_THROW(f(at(7)), IndexError);
+  EXPECT_EQ(w.to_host<float>(), Floats({1, 2, 3}));
+  EXPECT_EQ(w.grad().to_host<float>(), Floats({2, 0, 0}));
+  EXPECT_THROW(escaped.to_host<float>(), GraphError);
+  f(at(2));
+  EXPECT_EQ(escaped.to_host<float>(), Floats({3}));
+  EXPECT_EQ(w.grad().to_host<float>(), Floats({0, 0, 6}));
+}
+
 TEST(CompileGuards, ResultsThatAreStillRecordedAreNotPlanned) {
   const TrackedTensor w = param(numbers({1, 2}));
   auto f = compile([&](const TrackedTensor& x) { return sum(w * x); });
