@@ -20,6 +20,8 @@ using pointwise::ProgramPtr;
 
 // Words of a thread's cached elements and sums, so that nothing spills.
 constexpr int kCacheWords = 128, kWideCacheWords = 32;
+// With the sums of columns, where offsets are short and few values are alive.
+constexpr int kCacheAndSumWords = 160, kFewAlive = 12;
 constexpr int kWideBlock = 1024;
 // Shared memory for leaves that are the same in all rows.
 constexpr std::size_t kStagedBytes = 24 << 10;
@@ -169,14 +171,18 @@ class RowLaunch {
     work_.block_row = lanes_ > 32;
     if (groups > 8 * kBlock) work_.block = lanes_ = kWideBlock;
     const int most = work_.block == kWideBlock ? 4 : 8;
-    const int limit = work_.block == kWideBlock ? kWideCacheWords : kCacheWords;
+    const bool wide = work_.block == kWideBlock;
+    const int limit = wide ? kWideCacheWords : kCacheWords;
+    const bool roomy =
+        !wide && work_.small && kernels_.facts().live <= kFewAlive;
+    const int with_sums = roomy ? kCacheAndSumWords : limit;
     work_.steps = static_cast<int>(
         std::min<std::int64_t>(ceil_div(groups, lanes_), most + 1));
     work_.cached = work_.steps <= most;
     if (work_.cached) stage();
     const int places = work_.steps * work_.width;
     work_.cached = work_.cached && cached_words() * places <= limit;
-    if (!work_.cached || (cached_words() + column_words()) * places > limit)
+    if (!work_.cached || (cached_words() + column_words()) * places > with_sums)
       redirect_columns();
     if (work_.cached) return;
     work_.staged.clear();

@@ -103,6 +103,23 @@ TEST_F(Bytes, LayerNormOfASumMovesAtMostFourWordsForward) {
   expect_words(3, kN, [&] { materialize(layer_norm(x + r, weight, bias)); });
 }
 
+TEST_F(Bytes, LayerNormOfASumIsReversedByOneLaunchOfFourWords) {
+  // 32 words a thread of each array and of both sums stay in registers.
+  const std::int64_t rows = 512, columns = 1024;
+  const auto x = leaf({rows, columns}), r = leaf({rows, columns});
+  const auto weight = leaf({columns}), bias = leaf({columns});
+  const auto seed = values({rows, columns});
+  const auto y = materialize(layer_norm(x + r, weight, bias));
+  const Counters c = count([&] {
+    for (const TrackedTensor& t : {x, r, weight, bias}) t.clear_grad();
+    backward(y, seed, {.retain_graph = true});
+  });
+  SCOPED_TRACE(c.to_string());
+  EXPECT_EQ(c.launches().size(), 1u);
+  // The rest are the partial sums of chunks of 32 rows.
+  EXPECT_LE(c.bytes(), 4.2 * 4 * static_cast<double>(rows * columns));
+}
+
 template <class Optimizer>
 void expect_step(
     const std::function<void(std::int64_t, std::function<void()>)>& check,

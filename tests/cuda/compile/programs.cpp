@@ -152,16 +152,26 @@ class List {
           }),
           {30, 10}, {{10, 1}, {1, 0}}, {{0, 0}});
     else
-      add("normalization reversed" + what, program([&](Builder& b) {
-            const Ref x = b.leaf({Op::load, t}), g = b.leaf({Op::load, t}),
-                      w = b.leaf({Op::load, t});
-            const Ref e = b.constant(1e-5, t);
-            b.output(
-                {b.apply(Op::row_normalize_vjp, x, b.apply(Op::mul, g, w), e)});
-            b.output({b.apply(Op::mul, g, b.apply(Op::row_normalize, x, e)),
-                      Reduction::sum});
-          }),
-          {90, 64}, {{64, 1}, {64, 1}, {0, 1}}, {{64, 1}, {0, 1}});
+      add_normalization(t);
+  }
+
+  // Of a sum; with long rows it takes the most registers of all.
+  void add_normalization(DType t) {
+    const std::int64_t columns = t == DType::float64 ? 64 : 1024;
+    const Strides rows = {columns, 1}, row = {0, 1};
+    add("normalization reversed, " + std::string(name_of(t)),
+        program([&](Builder& b) {
+          const Ref x =
+              b.apply(Op::add, b.leaf({Op::load, t}), b.leaf({Op::load, t}));
+          const Ref g = b.leaf({Op::load, t}), w = b.leaf({Op::load, t});
+          const Ref e = b.constant(1e-5, t);
+          b.output(
+              {b.apply(Op::row_normalize_vjp, x, b.apply(Op::mul, g, w), e)});
+          b.output({b.apply(Op::mul, g, b.apply(Op::row_normalize, x, e)),
+                    Reduction::sum});
+          b.output({g, Reduction::sum});
+        }),
+        {90, columns}, {rows, rows, rows, row}, {rows, row, row});
   }
 
   void add_casts() {
