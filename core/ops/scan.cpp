@@ -18,6 +18,7 @@ namespace jacquard {
 namespace {
 
 using tape::PullbackContext;
+using tape::PushContext;
 
 // How a scan runs over its axis.
 struct Way {
@@ -27,6 +28,10 @@ struct Way {
 
   // From the other end; a cotangent meets the coefficients in between.
   Way back() const { return {axis, !reverse, !coefficient_of_previous}; }
+  // Behind the axis that counts tangents, if there is one.
+  Way led(const PushContext& c) const {
+    return {axis + c.lead(), reverse, coefficient_of_previous};
+  }
 };
 
 // a or b may be undefined: a sum, a product. Of one shape and dtype.
@@ -68,11 +73,25 @@ TrackedTensor previous(const TrackedTensor& t, Way way, double first) {
 
 TrackedTensor running_sum(const char* name, CallSite site,
                           const TrackedTensor& x, Way way) {
-  return tape::record(name, site, scanned(name, {}, contiguous(name, x), way),
-                      {&x}, [name, way](PullbackContext& c) {
-                        c.add(0, running_sum(name, {}, c.cotangent(),
-                                             {way.axis, !way.reverse, false}));
-                      });
+  return tape::record(
+      name, site, scanned(name, {}, contiguous(name, x), way), {&x},
+      [name, way](PullbackContext& c) {
+        c.add(0, running_sum(name, {}, c.cotangent(),
+                             {way.axis, !way.reverse, false}));
+      },
+      [name, way](PushContext& c) {
+        c.set(running_sum(name, {}, c.tangent(0), way.led(c)));
+      });
+}
+
+TrackedTensor recurrence(const char* name, CallSite site,
+                         const TrackedTensor& a, const TrackedTensor& b,
+                         Way way);
+
+// Tangents run by the same coefficients, from what each place adds to them.
+TrackedTensor pushed(PushContext& c, const TrackedTensor& a,
+                     const TrackedTensor& added, Way way) {
+  return recurrence(c.name(), {}, expand(a, c.shape()), added, way.led(c));
 }
 
 TrackedTensor recurrence(const char* name, CallSite site,
@@ -100,7 +119,19 @@ TrackedTensor recurrence(const char* name, CallSite site,
                      ? previous(total, way.back(), 0) * h
                      : total * previous(h, way, 0));
       },
-      tape::NoForwardRule{}, tape::bytes_of(saved_a) + tape::bytes_of(saved_h));
+      [saved_a, saved_h, way](PushContext& c) {
+        TrackedTensor added;
+        if (c.has(0)) {
+          const TrackedTensor h = c.restore(saved_h);
+          added = way.coefficient_of_previous
+                      ? previous(c.tangent(0) * h, way.led(c), 0)
+                      : c.tangent(0) * previous(h, way, 0);
+        }
+        if (c.has(1))
+          added = added.defined() ? added + c.tangent(1) : c.tangent(1);
+        c.set(pushed(c, c.restore(saved_a), added, way));
+      },
+      tape::bytes_of(saved_a) + tape::bytes_of(saved_h));
 }
 
 TrackedTensor running_product(const char* name, CallSite site,
@@ -117,7 +148,12 @@ TrackedTensor running_product(const char* name, CallSite site,
             recurrence(name, {}, c.restore(saved_x), c.cotangent(), way.back());
         c.add(0, total * previous(c.restore(saved_y), way, 1));
       },
-      tape::NoForwardRule{}, tape::bytes_of(saved_x) + tape::bytes_of(saved_y));
+      [saved_x, saved_y, way](PushContext& c) {
+        const TrackedTensor& t = c.tangent(0);
+        c.set(pushed(c, c.restore(saved_x),
+                     t * previous(c.restore(saved_y), way, 1), way));
+      },
+      tape::bytes_of(saved_x) + tape::bytes_of(saved_y));
 }
 
 Way way_of(const TrackedTensor& t, int axis, ScanFrom from, const char* name) {

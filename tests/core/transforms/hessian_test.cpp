@@ -93,6 +93,27 @@ TEST(Hessian, CanBeDifferentiated) {
   }
 }
 
+// One trace and one batch of columns: what is launched does not depend on how
+// many variables there are, and the host waits for nothing.
+TEST(Hessian, LaunchesNoMoreForMoreVariables) {
+  auto f = [](const TrackedTensor& x) {
+    const TrackedTensor a = slice(x, 0, {.start = 1, .stop = {}});
+    const TrackedTensor b = slice(x, 0, {.start = 0, .stop = -1});
+    return sum(sin(a * b)) + sum(square(x));
+  };
+  std::size_t launches[2];
+  for (int i = 0; i < 2; ++i) {
+    const TrackedTensor x = sample({i == 0 ? 4 : 64});
+    LaunchLog log;
+    const TrackedTensor h = hessian(f, x);
+    EXPECT_FALSE(h.is_pending());
+    launches[i] = log.launches();
+    EXPECT_EQ(log.host_reads(), 0u);
+  }
+  EXPECT_EQ(launches[0], launches[1]);
+  EXPECT_LT(launches[1], 60u);
+}
+
 TEST(Hessian, AsksForAScalarResult) {
   auto f = [](const TrackedTensor& x) { return x * x; };
   try {

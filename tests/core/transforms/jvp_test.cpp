@@ -41,8 +41,8 @@ void expect_right(F&& f, const TrackedTensor& x) {
   expect_near(t, numeric(f, x, v), 1e-6);
 }
 
-TrackedTensor sample(const Shape& shape) {
-  manual_seed(3);
+TrackedTensor sample(const Shape& shape, std::uint64_t seed = 3) {
+  manual_seed(seed);
   return materialize(randn(shape, kDouble));
 }
 
@@ -288,6 +288,53 @@ TEST(Jvp, GoesThroughACheckpoint) {
         return a * b + b;
       },
       sample({3}));
+}
+
+TEST(Jvp, GoesThroughAUsersRule) {
+  const auto cube =
+      custom_vjp([](const TrackedTensor& x) { return x * x * x; },
+                 [](const TrackedTensor& x, const TrackedTensor&,
+                    const TrackedTensor& dy) { return dy * 3.0 * x * x; });
+  expect_right([&](const TrackedTensor& x) { return cube(sin(x)) * x; },
+               sample({4}));
+}
+
+TEST(Jvp, OfScans) {
+  const TrackedTensor a = sample({3, 4});
+  expect_right([](const TrackedTensor& x) { return cumprod(cumsum(x, 0), 1); },
+               sample({3, 4}));
+  expect_right(
+      [&](const TrackedTensor& x) { return linear_recurrence(x * a, x, 1); },
+      sample({3, 4}));
+}
+
+// One launch for a fused region, whatever the number of its tangents.
+TEST(Jvp, PushesARegionInOneLaunch) {
+  const TrackedTensor x = sample({6}), y = sample({6}, 2);
+  const TrackedTensor one = materialize(ones({6}, kDouble));
+  auto push = pushforward(
+      [](const TrackedTensor& a, const TrackedTensor& b) {
+        return sin(a * b) + exp(a) * b;
+      },
+      x, y);
+  LaunchLog log;
+  materialize(push(one, one));
+  EXPECT_EQ(log.launches(), 1u) << log.to_string();
+}
+
+// A compiled product with a Hessian is that of the uncompiled function.
+TEST(Jvp, CanBeCompiled) {
+  auto product = [](const TrackedTensor& x, const TrackedTensor& v) {
+    return hvp([](const TrackedTensor& a) { return sum(tanh(a * a) * a); }, x,
+               v);
+  };
+  auto compiled = compile(product);
+  for (int i = 0; i < 5; ++i) {
+    const TrackedTensor x = sample({4}, 10 + static_cast<std::uint64_t>(i));
+    const TrackedTensor v = sample({4}, 20 + static_cast<std::uint64_t>(i));
+    EXPECT_EQ(compiled(x, v).to_host<double>(),
+              product(x, v).to_host<double>());
+  }
 }
 
 TEST(Pushforward, CanBeCalledAgain) {
