@@ -12,10 +12,14 @@
 // it.
 #pragma once
 
+#include <concepts>
 #include <memory>
-#include <span>
+#include <optional>
 #include <string>
 #include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "jacquard/level.h"
@@ -209,6 +213,18 @@ auto traced_arguments(const char* transform, Add&& add, Args&... args) {
 template <class Y, class... Kept>
 class Trace : public Tape {
  public:
+  // Internal.
+  Trace(detail::Recording recording, Y result, Kept... kept)
+      : recording_(std::move(recording)),
+        result_(std::move(result)),
+        kept_(std::move(kept)...) {
+    auto leaf = [&](const detail::Path&, const TrackedTensor& t) {
+      recording_.add_result(t);
+    };
+    detail::walk({}, leaf, std::as_const(result_));
+    recording_.finish(entries_, results_);
+  }
+
   // As f returned it.
   const Y& result() const { return result_; }
 
@@ -246,21 +262,6 @@ class Trace : public Tape {
   }
 
  private:
-  template <class F, class... Args>
-    requires(!std::is_convertible_v<F, Operand>)
-  friend auto trace(TraceOptions options, F&& f, Args&&... args);
-
-  Trace(detail::Recording recording, Y result, Kept... kept)
-      : recording_(std::move(recording)),
-        result_(std::move(result)),
-        kept_(std::move(kept)...) {
-    auto leaf = [&](const detail::Path&, const TrackedTensor& t) {
-      recording_.add_result(t);
-    };
-    detail::walk({}, leaf, std::as_const(result_));
-    recording_.finish(entries_, results_);
-  }
-
   template <std::size_t... I, class... Args>
   void check_kept(std::index_sequence<I...>, const Args&... args) const {
     auto one = [](int i, const auto& before, const auto& now) {
