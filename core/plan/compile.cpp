@@ -121,7 +121,7 @@ void plan::Session::begin() {
     mode_ = Mode::replaying;
     return;
   }
-  planner_ = std::make_unique<Planner>(current_stream(default_device()));
+  planner_ = std::make_unique<Planner>();
   mode_ = Mode::planning;
 }
 
@@ -133,7 +133,7 @@ void plan::Session::abandon() {
 }
 
 void plan::Session::unwind(bool plans) {
-  if (plans) planner_ = std::make_unique<Planner>(replay_.plan().stream);
+  if (plans) planner_ = std::make_unique<Planner>();
   mode_ = plans ? Mode::planning : Mode::plain;
   replay_.unwind(planner_.get());
 }

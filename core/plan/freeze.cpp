@@ -135,7 +135,7 @@ void plan::FrozenPlans::plan(
   for (const TrackedTensor& t : call.tensors)
     if (t.defined()) device = t.device();
   const Modes modes = Modes::now(device);
-  planner_ = std::make_unique<Planner>(modes.stream);
+  planner_ = std::make_unique<Planner>();
   planner_->freeze();
   for (Operand& x : scalars) {
     Literal l = tape::PlannedScalar::value(x);

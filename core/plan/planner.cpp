@@ -18,8 +18,8 @@ constinit thread_local Planner* planning = nullptr;
 
 }  // namespace
 
-Planner::Planner(Stream stream) : plan_(std::make_unique<Plan>()) {
-  plan_->stream = stream;
+Planner::Planner() : plan_(std::make_unique<Plan>()) {
+  plan_->stream = current_stream(default_device());
   plan_->list = std::make_unique<LaunchList>();
   planning = this;
 }
@@ -41,6 +41,8 @@ void Planner::fail(std::string why) {
 }
 
 bool Planner::on_device(Device device) {
+  if (!std::exchange(knows_device_, true))
+    plan_->stream = current_stream(device);
   if (device == plan_->stream.device()) return true;
   fail("it works on " + to_string(plan_->stream.device()) + " and " +
        to_string(device));
@@ -179,6 +181,16 @@ void Planner::note_writes() {
   }
 }
 
+namespace {
+
+// The thread's stream on the device when the modes were taken.
+Stream stream_on(Device device, const Modes& modes) {
+  return modes.stream.device() == device ? modes.stream
+                                         : current_stream(device);
+}
+
+}  // namespace
+
 template <class Run>
 void Planner::take_down(Step step,
                         std::span<const TrackedTensor* const> operands,
@@ -207,6 +219,8 @@ void Planner::take_down(Step step,
   guard(seen_);
   for (const TrackedTensor& t : results) step.results.push_back(result_of(t));
   note_writes();
+  // Of the first call the device is known by now.
+  step.modes.stream = stream_on(plan_->stream.device(), step.modes);
   plan_->steps.push_back(std::move(step));
 }
 

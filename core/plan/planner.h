@@ -17,7 +17,8 @@ namespace jacquard::plan {
 // kept: each is known by a mark.
 class Planner {
  public:
-  explicit Planner(Stream stream);
+  // The stream is that of the device which the first value is on.
+  Planner();
   ~Planner();
   Planner(const Planner&) = delete;
   Planner& operator=(const Planner&) = delete;
@@ -76,6 +77,7 @@ class Planner {
 
   std::unique_ptr<Plan> plan_;
   std::string failure_;
+  bool knows_device_ = false;
   std::deque<Mark> marks_;
   tape::PointerMap constants_, leaves_, memories_, storages_;
   std::vector<ValuePtr> held_;                           // the constants

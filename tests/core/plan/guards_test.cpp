@@ -83,6 +83,17 @@ TEST(CompileGuards, ModesOfTheThreadAreCompared) {
   }
 }
 
+TEST(CompileGuards, AnyDeviceWillDo) {
+  auto f = compile([](const TrackedTensor& x) {
+    return rand({2}, {DType::float32, cpu()}) + x * 2.0;
+  });
+  for (int i = 0; i < 3; ++i) {
+    const auto x = to_device(numbers({1, 2}), cpu());
+    EXPECT_EQ(floor(f(x)).to_host<float>(), Floats({2, 4}));
+  }
+  EXPECT_EQ(f.stats().replayed, 2u);
+}
+
 TEST(CompileGuards, AttributesAreCompared) {
   std::int64_t start = 0;
   const auto x = numbers({1, 2, 3, 4});
