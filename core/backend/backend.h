@@ -13,15 +13,18 @@
 // by size alone.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "core/pointwise/program.h"
 #include "jacquard/device.h"
 #include "jacquard/dtype.h"
+#include "jacquard/raw_arguments.h"
 #include "jacquard/shape.h"
 
 namespace jacquard::backend {
@@ -137,6 +140,29 @@ struct SortLaunch {
   std::int64_t* positions = nullptr;
 };
 
+// A kernel of the user's.
+struct RawCode {
+  const char* name = "";  // lives as long as the process
+  std::string source;     // CUDA C++; empty: none
+  std::string entry;      // its extern "C" __global__ function
+  std::function<void(const RawArguments&)> cpu;
+  // What a backend compiled from the source; owned by the backend, which never
+  // frees it.
+  mutable std::atomic<void*> compiled{nullptr};
+};
+
+// One launch of it over contiguous arrays. The parameters of the entry are
+// pointers to the inputs and to the outputs, the sizes of the grid, the
+// scalars. The function for the CPU is handed the same but for the grid. There
+// is code for the stream's device.
+struct RawLaunch {
+  std::shared_ptr<const RawCode> code;
+  std::span<const RawArray> inputs;
+  std::span<const RawArray> outputs;
+  std::span<const RawScalar> scalars;
+  RawGrid grid;
+};
+
 // Launches that run again and again as one object of the device. What it
 // launches is what was enqueued when it was made: the same kernels at the same
 // addresses, which stay valid as long as it is used.
@@ -212,6 +238,8 @@ class JACQUARD_API Backend {
   virtual void scatter(const IndexLaunch& launch, Stream stream) = 0;
   virtual void scan(const ScanLaunch& launch, Stream stream) = 0;
   virtual void sort(const SortLaunch& launch, Stream stream) = 0;
+  // CudaError with the compiler's log if the source doesn't compile.
+  virtual void run_raw(const RawLaunch& launch, Stream stream) = 0;
 
   // The work that `enqueue` puts on `stream` with the functions above (launches
   // and copies, no uploads, no downloads, nothing allocated or freed by it), as

@@ -134,6 +134,13 @@ void launch_sort(const SortLaunch& work, Stream stream) {
   take_down([&](LaunchList& list) { list.add_sort(work, stream); });
 }
 
+void launch_raw(const RawLaunch& work, Stream stream) {
+  run_recorded([] { return "raw"; }, work.code->name, stream,
+               [&] { backend_for(stream).run_raw(work, stream); },
+               [&] { return traffic_of(work); });
+  take_down([&](LaunchList& list) { list.add_raw(work, stream); });
+}
+
 void order(Stream after, Stream before) {
   if (after == before) return;
   if (after.device().type == before.device().type)

@@ -30,6 +30,9 @@ JACQUARD_API void launch_scatter_add(const IndexLaunch& work, Stream stream);
 JACQUARD_API void launch_scan(const ScanLaunch& work, Stream stream);
 JACQUARD_API void launch_sort(const SortLaunch& work, Stream stream);
 
+// Named by the code's name.
+JACQUARD_API void launch_raw(const RawLaunch& work, Stream stream);
+
 // Work on `after` waits for what is on `before` until now. Streams of different
 // device types: the host waits for `before`. Nothing happens for equal ones.
 JACQUARD_API void order(Stream after, Stream before);

@@ -108,6 +108,16 @@ Traffic traffic_of(const MatmulLaunch& work) {
   return traffic;
 }
 
+Traffic traffic_of(const RawLaunch& work) {
+  const auto bytes = [](std::span<const RawArray> arrays) {
+    std::size_t sum = 0;
+    for (const RawArray& a : arrays)
+      sum += static_cast<std::size_t>(a.shape.numel()) * size_of(a.dtype);
+    return sum;
+  };
+  return {bytes(work.inputs), bytes(work.outputs)};
+}
+
 Traffic gather_traffic(const IndexLaunch& work) {
   return {index_bytes(work) + value_bytes(work), value_bytes(work)};
 }

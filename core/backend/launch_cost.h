@@ -23,6 +23,8 @@ JACQUARD_API Traffic traffic_of(const ProgramLaunch& work);
 // Entries are counted one by one.
 JACQUARD_API Traffic traffic_of(std::span<const ProgramLaunch> work);
 JACQUARD_API Traffic traffic_of(const MatmulLaunch& work);
+// Each array once.
+JACQUARD_API Traffic traffic_of(const RawLaunch& work);
 // Elements that are gathered or scattered count as often as they are indexed.
 JACQUARD_API Traffic gather_traffic(const IndexLaunch& work);
 JACQUARD_API Traffic traffic_of(const ScanLaunch& work);

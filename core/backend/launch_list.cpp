@@ -139,6 +139,22 @@ void LaunchList::add_sort(const SortLaunch& work, Stream stream) {
   take_down(w.op, &w.positions, true);
 }
 
+void LaunchList::add_raw(const RawLaunch& work, Stream stream) {
+  Raw& raw = std::get<Raw>(
+      entries_
+          .emplace_back(Entry{work.code->name, stream,
+                              Raw{{work.inputs.begin(), work.inputs.end()},
+                                  {work.outputs.begin(), work.outputs.end()},
+                                  {work.scalars.begin(), work.scalars.end()},
+                                  work}})
+          .work);
+  raw.work.inputs = raw.inputs;
+  raw.work.outputs = raw.outputs;
+  raw.work.scalars = raw.scalars;
+  for (RawArray& a : raw.inputs) take_down(work.code->name, &a.data, false);
+  for (RawArray& a : raw.outputs) take_down(work.code->name, &a.data, true);
+}
+
 void LaunchList::add_copy(const char* op, void* to, const void* from,
                           std::size_t bytes, Stream stream) {
   Copy& w = std::get<Copy>(
@@ -175,6 +191,7 @@ void LaunchList::launch_all() const {
             [&](const Index& i) { i.again(i.work, e.stream); },
             [&](const Scan& s) { launch_scan(s.work, e.stream); },
             [&](const Sort& s) { launch_sort(s.work, e.stream); },
+            [&](const Raw& r) { launch_raw(r.work, e.stream); },
             [&](const Copy& c) { copy(e.op, c.to, c.from, c.bytes, e.stream); },
             [&](const Upload& u) {
               upload(e.op, u.to, u.contents.data(), u.contents.size(),

@@ -79,6 +79,7 @@ class JACQUARD_API LaunchList {
   void add_index(IndexFunction again, const IndexLaunch& work, Stream stream);
   void add_scan(const ScanLaunch& work, Stream stream);
   void add_sort(const SortLaunch& work, Stream stream);
+  void add_raw(const RawLaunch& work, Stream stream);
   void add_copy(const char* op, void* to, const void* from, std::size_t bytes,
                 Stream stream);
   void add_order(Stream after, Stream before);
@@ -113,6 +114,11 @@ class JACQUARD_API LaunchList {
   struct Sort {
     SortLaunch work;
   };
+  struct Raw {
+    std::vector<RawArray> inputs, outputs;
+    std::vector<RawScalar> scalars;
+    RawLaunch work;  // over these
+  };
   struct Copy {
     void* to;
     const void* from;
@@ -128,7 +134,8 @@ class JACQUARD_API LaunchList {
   struct Entry {
     const char* op;
     Stream stream;
-    std::variant<Programs, Matmul, Index, Scan, Sort, Copy, Upload, Order> work;
+    std::variant<Programs, Matmul, Index, Scan, Sort, Raw, Copy, Upload, Order>
+        work;
   };
   struct Memory {
     const char* data;  // as recorded

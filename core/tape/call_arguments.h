@@ -24,6 +24,10 @@
 #include "jacquard/reduce.h"
 #include "jacquard/shape_ops.h"
 
+namespace jacquard::backend {
+struct RawCode;
+}
+
 namespace jacquard::tape {
 
 // A list that holds its first N elements in place.
@@ -136,6 +140,9 @@ void visit(V& v, X& x) {
   } else if constexpr (is_function<T>) {
     v.attribute(static_cast<bool>(x));
     if (x) v.opaque();
+  } else if constexpr (std::is_same_v<
+                           T, std::shared_ptr<const backend::RawCode>>) {
+    v.kernel(x);
   } else {
     v.attribute(x);
   }
@@ -166,6 +173,9 @@ struct Describe {
   void opaque() { has_function = true; }
   void count(std::size_t n) {
     attributes.push_back(static_cast<std::int64_t>(n));
+  }
+  void kernel(const std::shared_ptr<const backend::RawCode>& x) {
+    attributes.push_back(reinterpret_cast<std::intptr_t>(x.get()));
   }
 
   template <class T>
@@ -210,6 +220,7 @@ struct Feed {
   }
   void opaque() {}
   void count(std::size_t) {}
+  void kernel(const auto&) {}
   void attribute(const auto&) {}
 };
 
@@ -222,6 +233,7 @@ struct Strip {
   void draw(const Draw&) {}
   void opaque() {}
   void count(std::size_t) {}
+  void kernel(const auto&) {}
   void attribute(const auto&) {}
 };
 
@@ -236,6 +248,7 @@ struct Spell {
   void draw(const Draw&) {}
   void opaque() { add("function"); }
   void count(std::size_t) {}
+  void kernel(const auto&) {}
   void attribute(bool x) { add(x ? "true" : "false"); }
   void attribute(double x);
   void attribute(DType x) { add(std::string(name_of(x))); }

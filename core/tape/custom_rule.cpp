@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "core/tape/call.h"
 #include "core/tape/modes.h"
 #include "core/tape/pending.h"
 #include "core/tape/record.h"
@@ -9,6 +11,7 @@
 #include "jacquard/custom.h"
 #include "jacquard/error.h"
 #include "jacquard/primitive.h"
+#include "jacquard/shape_ops.h"
 
 namespace jacquard {
 
@@ -67,7 +70,7 @@ std::string called(const RuleInfo& info, CallSite site) {
 #undef JACQUARD_RETHROW
 }
 
-bool is_result(const TrackedTensor& t) {
+bool is_floating_tensor(const TrackedTensor& t) {
   return t.defined() && is_floating(t.dtype());
 }
 
@@ -80,9 +83,9 @@ struct Kept {
   std::string name;
 };
 
-// A result as pullbacks need to know it.
+// An argument's tensor or a result, as rules need to know it.
 struct Result {
-  int place = -1;  // among the floating ones; −1: not floating
+  int place = -1;  // of a result among the floating ones; −1: not floating
   Shape shape;
   DType dtype = DType::float32;
   Device device;
@@ -94,10 +97,12 @@ struct Rule {
   CallSite site;
   std::vector<std::size_t> first;  // see Needs
   std::vector<std::string> names;  // of the arguments' tensors
+  std::vector<Result> inputs = {};
   std::vector<Result> results = {};
   int floating = 0;  // how many results are
   std::vector<Kept> kept = {};
   RulePullback pullback;
+  RulePush push;
 
   std::string called() const { return detail::called(info, site); }
 };
@@ -125,18 +130,16 @@ class RuleReverse final : public tape::PullbackBase {
   explicit RuleReverse(Rule rule) : rule_(std::move(rule)) {}
 
   void run(PullbackContext& c) override {
+    tape::report_user_code("pullback", rule_.site);
     const Needs needs = needs_of(c);
     const std::vector<TrackedTensor> cotangents = cotangents_of(c);
     const bool unrecorded = c.recording() && rule_.info.once_differentiable;
     std::vector<TrackedTensor> gradients;
     try {
       const std::vector<TrackedTensor> kept = restored(c, unrecorded);
-      if (unrecorded) {
-        const NoGrad constant;
-        gradients = rule_.pullback(kept, cotangents, needs);
-      } else {
-        gradients = rule_.pullback(kept, cotangents, needs);
-      }
+      std::optional<NoGrad> constant;
+      if (unrecorded) constant.emplace();
+      gradients = rule_.pullback(kept, cotangents, needs);
     } catch (const Error&) {
       rethrow_from("in the pullback of " + rule_.called() + ": ");
     }
@@ -150,7 +153,61 @@ class RuleReverse final : public tape::PullbackBase {
     }
   }
 
+  bool push(tape::PushContext& c) override {
+    if (!rule_.push) return false;
+    if (c.lead() == 0) {
+      c.set(pushed(c, [&](int i) { return c.tangent(i); }));
+      return true;
+    }
+    std::int64_t batch = 0;
+    for (int i = 0; i < edges().size() && batch == 0; ++i)
+      if (c.has(i)) batch = c.tangent(i).shape()[0];
+    std::vector<TrackedTensor> all;
+    for (std::int64_t b = 0; b < batch; ++b) {
+      all.push_back(
+          pushed(c, [&](int i) { return select(c.tangent(i), 0, b); }));
+      if (!all.back().defined()) return true;
+    }
+    c.set(stack(all, 0));
+    return true;
+  }
+
  private:
+  // The tangent of the value that is asked for; undefined: a structural zero.
+  template <class TangentOf>
+  TrackedTensor pushed(const tape::PushContext& c, TangentOf tangent_of) const {
+    tape::report_user_code("jvp", rule_.site);
+    const bool unrecorded = c.recording() && rule_.info.once_differentiable;
+    std::vector<TrackedTensor> tangents(rule_.inputs.size());
+    for (std::size_t i = 0; i < tangents.size(); ++i) {
+      const Result& x = rule_.inputs[i];
+      const int edge = static_cast<int>(i);
+      if (c.has(edge))
+        tangents[i] = tangent_of(edge);
+      else if (x.place >= 0)
+        tangents[i] = tape::structural_zero(x.shape, x.dtype, x.device);
+    }
+    std::vector<TrackedTensor> all;
+    try {
+      const std::vector<TrackedTensor> kept = restored(c, unrecorded);
+      std::optional<NoGrad> constant;
+      if (unrecorded) constant.emplace();
+      all = rule_.push(kept, tangents);
+    } catch (const Error&) {
+      rethrow_from("in the jvp of " + rule_.called() + ": ");
+    }
+    if (all.size() != rule_.results.size())
+      throw GraphError(rule_.called() + ": the jvp's tangent has " +
+                       std::to_string(all.size()) +
+                       " tensors, but the result has " +
+                       std::to_string(rule_.results.size()));
+    for (std::size_t i = 0; i < all.size(); ++i)
+      if (rule_.results[i].place == c.value())
+        return unrecorded && all[i].defined() ? once_only(all[i], tangents)
+                                              : all[i];
+    return {};
+  }
+
   Needs needs_of(const PullbackContext& c) const {
     std::vector<bool> needs;
     for (int i = 0; i < edges().size(); ++i) needs.push_back(c.needs(i));
@@ -170,7 +227,7 @@ class RuleReverse final : public tape::PullbackBase {
     return all;
   }
 
-  std::vector<TrackedTensor> restored(const PullbackContext& c,
+  std::vector<TrackedTensor> restored(const tape::RuleContext& c,
                                       bool unrecorded) const {
     std::vector<TrackedTensor> values;
     for (const Kept& k : rule_.kept) {
@@ -220,9 +277,9 @@ class RuleReverse final : public tape::PullbackBase {
   }
 
   TrackedTensor once_only(const TrackedTensor& g,
-                          const std::vector<TrackedTensor>& cotangents) const {
+                          const std::vector<TrackedTensor>& given) const {
     std::vector<NodePtr> from = inputs();
-    for (const TrackedTensor& t : cotangents)
+    for (const TrackedTensor& t : given)
       if (t.defined() && t.is_tracked()) {
         const ValuePtr v = tape::snapshot(t, rule_.info.name);
         tape::force(*v);
@@ -261,6 +318,21 @@ class RuleReverse final : public tape::PullbackBase {
 RuleInfo rule_info(const RuleOptions& options) {
   return {kept_name(options.name), options.once_differentiable,
           options.constant_state};
+}
+
+using RuleBody = std::function<std::vector<TrackedTensor>(
+    const std::vector<TrackedTensor>&)>;
+
+static std::vector<TrackedTensor> run_rule(std::vector<TrackedTensor> tensors,
+                                           const RuleBody& body) {
+  return body(tensors);
+}
+
+std::vector<TrackedTensor> call_rule(const RuleInfo& info, CallSite site,
+                                     std::vector<TrackedTensor> tensors,
+                                     RuleBody body) {
+  return tape::call(info.name, site, run_rule, std::move(tensors),
+                    std::move(body));
 }
 
 void check_gradient_count(const RuleInfo& info, CallSite site,
@@ -374,13 +446,18 @@ std::vector<TrackedTensor> RuleCall::finish(
 
 std::vector<TrackedTensor> RuleCall::finish(
     std::vector<TrackedTensor> results, const std::vector<TrackedTensor>& kept,
-    std::vector<std::string> kept_names, RulePullback pullback) {
+    std::vector<std::string> kept_names, RulePullback pullback, RulePush push) {
   const State& s = *state_;
   Rule rule{.info = s.info,
             .site = s.site,
             .first = s.ends(),
             .names = s.names,
-            .pullback = std::move(pullback)};
+            .pullback = std::move(pullback),
+            .push = std::move(push)};
+  for (const TrackedTensor& t : s.constants)
+    rule.inputs.push_back(is_floating_tensor(t)
+                              ? Result{0, t.shape(), t.dtype(), t.device()}
+                              : Result{});
   for (std::size_t i = 0; i < kept.size(); ++i)
     rule.kept.push_back(s.kept(kept[i], results, std::move(kept_names[i])));
   results = finish(std::move(results));
@@ -392,7 +469,7 @@ std::vector<TrackedTensor> RuleCall::finish(
   std::vector<Tensor> floating;
   for (const TrackedTensor& t : results) {
     Result r;
-    if (is_result(t)) {
+    if (is_floating_tensor(t)) {
       r = {rule.floating++, t.shape(), t.dtype(), t.device()};
       floating.push_back(t.data());
     }
@@ -406,7 +483,7 @@ std::vector<TrackedTensor> RuleCall::finish(
       tape::record_joint(s.info.name, s.site, std::move(floating), reverse);
   std::size_t next = 0;
   for (TrackedTensor& t : results)
-    if (is_result(t)) t = std::move(tracked[next++]);
+    if (is_floating_tensor(t)) t = std::move(tracked[next++]);
   return results;
 }
 

@@ -20,6 +20,8 @@ class RuleContext {
  public:
   // Whether the walk itself is recorded.
   bool recording() const { return recording_; }
+  // The node that the rule is of.
+  Node& node() const { return node_; }
   // Of the operation, and where it was called.
   const char* name() const { return node_.name; }
   CallSite site() const { return node_.site; }

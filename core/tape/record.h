@@ -61,9 +61,6 @@ class PullbackContext : public RuleContext {
   // converted. Undefined: a structural zero.
   void add(int i, TrackedTensor g);
 
-  // The node that is reversed.
-  Node& node() const { return node_; }
-
   // Adds to the cotangents of input 0, a node of several values: g is that of
   // value k of n.
   void add_to_joint(int k, int n, TrackedTensor g);

@@ -102,6 +102,10 @@ void CpuBackend::sort(const backend::SortLaunch& launch, Stream) {
   cpu_fallback::sort(launch);
 }
 
+void CpuBackend::run_raw(const backend::RawLaunch& launch, Stream) {
+  launch.code->cpu({launch.inputs, launch.outputs, launch.scalars});
+}
+
 }  // namespace jacquard::cpu_fallback
 
 // The entry point that core looks up: backend::kEntryPoint.

@@ -43,6 +43,7 @@ class CpuBackend final : public backend::Backend {
   void scatter(const backend::IndexLaunch& launch, Stream stream) override;
   void scan(const backend::ScanLaunch& launch, Stream stream) override;
   void sort(const backend::SortLaunch& launch, Stream stream) override;
+  void run_raw(const backend::RawLaunch& launch, Stream stream) override;
 
  private:
   CpuBackend() = default;

@@ -59,6 +59,8 @@ void dump(const std::string& name, const char* ending,
   file << contents.c_str();
 }
 
+}  // namespace
+
 std::string image_of(const std::string& source, const std::string& name,
                      const Target& target) {
   if (dump_folder()) {
@@ -82,8 +84,6 @@ std::string image_of(const std::string& source, const std::string& name,
   disk.write(key, image);
   return image;
 }
-
-}  // namespace
 
 ProgramKernels& ProgramKernels::of(const pointwise::Program& program) {
   std::atomic<void*>& cell = program.compiled(1);

@@ -12,6 +12,13 @@
 
 namespace jacquard::cuda_backend {
 
+struct Target;
+
+// What the source is compiled to: from the disk if it is there. `name` is for
+// messages and names the file in the compiler's log.
+std::string image_of(const std::string& source, const std::string& name,
+                     const Target& target);
+
 class ProgramKernels {
  public:
   // Of the program; lives as long as the process.

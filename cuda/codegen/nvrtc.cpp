@@ -131,11 +131,17 @@ class Program {
   nvrtcProgram program_ = nullptr;
 };
 
+// The first lines, numbered as the compiler's log numbers them.
 std::string head_of(const std::string& source) {
-  std::size_t end = 0;
-  for (int line = 0; line < 40 && end != std::string::npos; ++line)
-    end = source.find('\n', end + 1);
-  return source.substr(0, end);
+  std::string head;
+  std::size_t begin = 0;
+  for (int line = 1; line <= 40 && begin < source.size(); ++line) {
+    const std::size_t end = std::min(source.find('\n', begin), source.size());
+    head +=
+        std::to_string(line) + '\t' + source.substr(begin, end - begin) + '\n';
+    begin = end + 1;
+  }
+  return head;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "cuda/runtime/cuda_backend.h"
 
+#include "cuda/codegen/raw_kernels.h"
 #include "cuda/codegen/run_program.h"
 #include "cuda/kernels/indexing.h"
 #include "cuda/kernels/scan.h"
@@ -109,6 +110,11 @@ void CudaBackend::scatter_add(const backend::IndexLaunch& launch,
 void CudaBackend::scatter(const backend::IndexLaunch& launch, Stream stream) {
   const DeviceGuard guard(stream.device().index);
   cuda_backend::scatter(launch, taking(stream));
+}
+
+void CudaBackend::run_raw(const backend::RawLaunch& launch, Stream stream) {
+  const DeviceGuard guard(stream.device().index);
+  cuda_backend::run_raw(launch, taking(stream));
 }
 
 std::unique_ptr<backend::LaunchGraph> CudaBackend::make_graph(

@@ -44,6 +44,7 @@ class CudaBackend final : public backend::Backend {
   void scatter(const backend::IndexLaunch& launch, Stream stream) override;
   void scan(const backend::ScanLaunch& launch, Stream stream) override;
   void sort(const backend::SortLaunch& launch, Stream stream) override;
+  void run_raw(const backend::RawLaunch& launch, Stream stream) override;
 
   std::unique_ptr<backend::LaunchGraph> make_graph(
       const std::function<void()>& enqueue, std::size_t scalars,

@@ -15,6 +15,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -110,6 +111,12 @@ class JACQUARD_API RuleScope {
   std::unique_ptr<State> state_;
 };
 
+// From what was kept and the tangents of the arguments' tensors to one for each
+// tensor of the results.
+using RulePush = std::function<std::vector<TrackedTensor>(
+    std::span<const TrackedTensor> kept,
+    std::span<const TrackedTensor> tangents)>;
+
 // One call of a rule.
 class JACQUARD_API RuleCall {
  public:
@@ -142,7 +149,7 @@ class JACQUARD_API RuleCall {
   std::vector<TrackedTensor> finish(std::vector<TrackedTensor> results,
                                     const std::vector<TrackedTensor>& kept,
                                     std::vector<std::string> kept_names,
-                                    RulePullback pullback);
+                                    RulePullback pullback, RulePush push);
   std::vector<TrackedTensor> finish(std::vector<TrackedTensor> results);
 
  private:
@@ -181,6 +188,12 @@ inline constexpr bool is_with_state<WithState<Y, S>> = true;
 
 template <class G>
 concept TupleLike = requires { std::tuple_size<G>::value; };
+
+// body(tensors), as a call of the tape.
+JACQUARD_API std::vector<TrackedTensor> call_rule(
+    const RuleInfo& info, CallSite site, std::vector<TrackedTensor> tensors,
+    std::function<std::vector<TrackedTensor>(const std::vector<TrackedTensor>&)>
+        body);
 
 // GraphError unless a gradient has as many tensors as its argument (`of`: all
 // arguments).
@@ -255,6 +268,18 @@ auto call_pullback(const P& p, const Needs& needs, const X&... x) {
   }
 }
 
+// No forward rule.
+struct NoJvp {};
+
+// x alone if it holds tensors, else nothing.
+template <class T>
+auto if_tensors(const T& x) {
+  if constexpr (holds_tensors<T>)
+    return std::tuple<T>(x);
+  else
+    return std::tuple<>();
+}
+
 template <class F, class... A>
 auto call_unrecorded(const F& f, const std::tuple<A...>& args) {
   const RuleScope scope;
@@ -264,13 +289,31 @@ auto call_unrecorded(const F& f, const std::tuple<A...>& args) {
 }  // namespace detail
 
 // What custom_vjp returns.
-template <class F, class P>
+template <class F, class P, class J = detail::NoJvp>
 class CustomVjp {
  public:
   CustomVjp(F f, P pullback, const RuleOptions& options)
       : f_(std::make_shared<const F>(std::move(f))),
         pullback_(std::make_shared<const P>(std::move(pullback))),
         info_(detail::rule_info(options)) {}
+  CustomVjp(std::shared_ptr<const F> f, std::shared_ptr<const P> pullback,
+            J jvp, const detail::RuleInfo& info)
+      : f_(std::move(f)),
+        pullback_(std::move(pullback)),
+        jvp_(std::make_shared<const J>(std::move(jvp))),
+        info_(info) {}
+
+  // The same rule with a forward rule for jvp, pushforward and what is built on
+  // them; without, they differentiate the pullback. `jvp` takes what the
+  // pullback takes but for the cotangent, and then a tangent for each argument
+  // that holds tensors, in the argument's structure: structural zeros where
+  // there is none, undefined where a tensor isn't floating. It returns the
+  // tangent in the result's structure; undefined: a structural zero. It is run
+  // for each of several results, and for each of several tangents.
+  template <class Forward>
+  CustomVjp<F, P, Forward> with_jvp(Forward jvp) const {
+    return {f_, pullback_, std::move(jvp), info_};
+  }
 
   // f(args...), without its state. Messages and the tape tell the caller's
   // line, which with more than 6 arguments at() takes.
@@ -306,9 +349,29 @@ class CustomVjp {
 
   template <class... Args>
   auto at(CallSite site, const Args&... args) const {
+    using All = std::tuple<std::decay_t<const Args&>...>;
+    using Y = std::decay_t<decltype(run(site, std::declval<const All&>()))>;
+    const All all{args...};
+    // The call may be run again, by who observed it, on other tensors.
+    const auto shape = std::make_shared<std::optional<Y>>();
+    std::vector<TrackedTensor> results = detail::call_rule(
+        info_, site, tensors_of(all),
+        [rule = *this, site, shape, like = detail::emptied(all)](
+            const std::vector<TrackedTensor>& tensors) {
+          const Y y = rule.run(site, detail::refilled(like, tensors));
+          *shape = detail::emptied(y);
+          return tensors_of(y);
+        });
+    return detail::refilled(**shape, results);
+  }
+
+ private:
+  template <class... A>
+  auto run(CallSite site, const std::tuple<A...>& args) const {
     detail::RuleCall rule(info_, site);
-    const std::tuple<std::decay_t<const Args&>...> entered{
-        rule.enter<std::decay_t<const Args&>>(args)...};
+    const std::tuple<A...> entered = std::apply(
+        [&](const A&... a) { return std::tuple<A...>{rule.enter(a)...}; },
+        args);
     auto made = detail::call_unrecorded(*f_, entered);
     using Made = decltype(made);
     if constexpr (detail::is_with_state<Made>) {
@@ -320,7 +383,6 @@ class CustomVjp {
     }
   }
 
- private:
   template <class... A, class Y, class Kept>
   Y finish(detail::RuleCall& rule, CallSite site, const std::tuple<A...>& args,
            const Y& y, const Kept& kept) const {
@@ -344,12 +406,36 @@ class CustomVjp {
           std::apply(call, detail::refilled(kept, tensors)), needs, info, site,
           typename Types::type{});
     };
-    return detail::refilled(y, rule.finish(std::move(results), tensors_of(kept),
-                                           paths_of(kept), std::move(pull)));
+    return detail::refilled(
+        y, rule.finish(std::move(results), tensors_of(kept), paths_of(kept),
+                       std::move(pull), forward<Y>(args, kept)));
+  }
+
+  template <class Y, class... A, class Kept>
+  detail::RulePush forward(const std::tuple<A...>& args,
+                           const Kept& kept) const {
+    if constexpr (std::is_same_v<J, detail::NoJvp>) {
+      return {};
+    } else {
+      return [jvp = jvp_, args = detail::emptied(args),
+              kept = detail::emptied(kept)](
+                 std::span<const TrackedTensor> tensors,
+                 std::span<const TrackedTensor> tangents) {
+        const auto pushed = std::apply(
+            [](const A&... a) {
+              return std::tuple_cat(detail::if_tensors(a)...);
+            },
+            detail::refilled(args, tangents));
+        const Y tangent = std::apply(
+            *jvp, std::tuple_cat(detail::refilled(kept, tensors), pushed));
+        return tensors_of(tangent);
+      };
+    }
   }
 
   std::shared_ptr<const F> f_;
   std::shared_ptr<const P> pullback_;
+  std::shared_ptr<const J> jvp_;
   detail::RuleInfo info_;
 };
 

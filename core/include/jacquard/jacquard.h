@@ -21,6 +21,7 @@
 #include "jacquard/params.h"
 #include "jacquard/pointwise.h"
 #include "jacquard/primitive.h"
+#include "jacquard/raw_kernel.h"
 #include "jacquard/reduce.h"
 #include "jacquard/row_ops.h"
 #include "jacquard/scan.h"

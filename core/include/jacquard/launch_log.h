@@ -25,7 +25,7 @@ namespace jacquard {
 // is accumulated into counts as read, too.
 struct LaunchRecord {
   // "map", "map-reduce", "row", "list", "matmul", "gather", "scatter",
-  // "scatter_add", "copy", "upload" or "host-read".
+  // "scatter_add", "raw", "copy", "upload" or "host-read".
   const char* kind = "";
   const char* op = "";  // the operation that asked for it
   Stream stream;

@@ -1,11 +1,13 @@
 // Operations with a reverse rule of the user's.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <thread>
 #include <tuple>
 #include <vector>
 
+#include "core/tape/call.h"
 #include "jacquard/jacquard.h"
 
 namespace jacquard {
@@ -571,6 +573,114 @@ TEST(CustomVjp, AnErrorInAWalkLeavesTheCallUsable) {
   fail = false;
   backward(sum(y[1]));
   EXPECT_EQ(read(x.grad()), (Doubles{3}));
+}
+
+// --- Forward mode -----------------------------------------------------------
+
+TEST(CustomVjp, WithoutAJvpForwardModeGoesThroughThePullback) {
+  const auto rule = cube();
+  const auto [y, t] = jvp([&](const TrackedTensor& x) { return rule(x); },
+                          f64({2, 3}), f64({1, 10}));
+  EXPECT_EQ(read(y), (Doubles{8, 27}));
+  EXPECT_EQ(read(t), (Doubles{12, 270}));
+}
+
+TEST(CustomVjp, AJvpOfTheUsersIsUsedWhereThereIsOne) {
+  int reverse = 0, forward = 0;
+  const auto rule =
+      custom_vjp(
+          [](const Affine& m, double k, const TrackedTensor& x) {
+            return Values{m.weight * x * k, x * x};
+          },
+          [&](const Affine& m, double k, const TrackedTensor& x, const Values&,
+              const Values& dy) {
+            ++reverse;
+            return std::tuple(Affine{dy[0] * x * k, {}, 0},
+                              dy[0] * m.weight * k + dy[1] * 2.0 * x);
+          },
+          {.name = "forward_rule"})
+          .with_jvp([&](const Affine& m, double k, const TrackedTensor& x,
+                        const Values& y, const Affine& dm,
+                        const TrackedTensor& dx) {
+            ++forward;
+            EXPECT_EQ(y.size(), 2u);
+            EXPECT_TRUE(dm.bias.is_structural_zero());
+            return Values{dm.weight * x * k + m.weight * dx * k, x * 2.0 * dx};
+          });
+  const TrackedTensor w = f64({2}), x = f64({3}), b = f64({1});
+  const auto f = [&](const TrackedTensor& weight, const TrackedTensor& v) {
+    const Values y = rule(Affine{weight, b}, 5.0, v);
+    return y[0] * y[1];
+  };
+  const auto [y, t] = jvp(f, std::tuple(w, x), std::tuple(f64({1}), f64({10})));
+  EXPECT_EQ(y.item<double>(), 270);
+  EXPECT_EQ(t.item<double>(), (15 + 100) * 9 + 30 * 60);
+  EXPECT_EQ(reverse, 0);
+  EXPECT_EQ(forward, 2);  // once a result
+  // The rule is differentiated itself: (10·x³)'' = 60·x.
+  const TrackedTensor g = gradient(
+      [&](const TrackedTensor& v) {
+        return sum(
+            jvp([&](const TrackedTensor& u) { return f(w, u); }, v, f64({1}))
+                .tangent);
+      },
+      x);
+  EXPECT_EQ(g.item<double>(), 180);
+}
+
+// --- The call layer ---------------------------------------------------------
+
+// Notes the names of calls, and what runs the first one again.
+struct Observer final : tape::CallObserver {
+  void call(tape::Call& c) override {
+    names.emplace_back(c.name);
+    has_function = has_function || c.has_function;
+    if (!again) again = c.body();
+    c.run();
+  }
+  void user_code(const char* what, CallSite) override {
+    names.emplace_back(what);
+  }
+  std::vector<std::string> names;
+  bool has_function = false;
+  tape::Body again;
+};
+
+TEST(CustomVjp, IsOneCallThatCanBeRunAgainOnOtherTensors) {
+  const auto rule = custom_vjp(
+      [](const Affine& m, double k) {
+        return Values{m.weight * k, m.bias * m.bias};
+      },
+      [](const Affine& m, double k, const Values&, const Values& dy) {
+        return Affine{dy[0] * k, dy[1] * 2.0 * m.bias, 0};
+      },
+      {.name = "affine_parts"});
+  const Affine m{param(f64({1})), param(f64({2})), 3};
+  Observer observer;
+  {
+    const tape::Observing on(observer);
+    EXPECT_EQ(rule(m, 3.0).size(), 2u);
+  }
+  EXPECT_EQ(observer.names, std::vector<std::string>{"affine_parts"});
+  EXPECT_TRUE(observer.has_function);
+  const Values others{param(f64({5})), param(f64({7}))};
+  tape::Results results;
+  observer.again({.operands = others.data()}, results);
+  ASSERT_EQ(results.size(), 2);
+  EXPECT_EQ(read(results[0]), (Doubles{15}));
+  backward(sum(results[0] + results[1]));
+  EXPECT_EQ(read(others[0].grad()), (Doubles{3}));
+  EXPECT_EQ(read(others[1].grad()), (Doubles{14}));
+  EXPECT_FALSE(m.weight.grad().defined());
+}
+
+TEST(CustomVjp, AnObserverHearsOfThePullback) {
+  const auto rule = cube();
+  const TrackedTensor y = sum(rule(param(f64({2}))));
+  Observer observer;
+  const tape::Observing on(observer);
+  backward(y);
+  EXPECT_EQ(std::ranges::count(observer.names, "pullback"), 1);
 }
 
 // --- Errors -----------------------------------------------------------------
