@@ -76,6 +76,10 @@ Value::~Value() {
     if (a.value) a.value->drop_use();
 }
 
+void Value::settle() const {
+  if (planned()) plan::settle(const_cast<Value&>(*this));
+}
+
 const Expression* Value::pin() {
   if (written()) return nullptr;
   if (planned()) [[unlikely]]

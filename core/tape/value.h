@@ -98,12 +98,20 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
   const std::uint64_t id;
 
   bool written() const { return written_.load(std::memory_order_acquire); }
-  // Of written values only.
-  const Tensor& tensor() const { return tensor_; }
-  const NodePtr& node() const { return node_; }
+  // Of written values only. A stand-in gets its value first.
+  const Tensor& tensor() const {
+    if (planned_.load(std::memory_order_relaxed)) [[unlikely]]
+      settle();
+    return tensor_;
+  }
+  const NodePtr& node() const {
+    if (planned_.load(std::memory_order_relaxed)) [[unlikely]]
+      settle();
+    return node_;
+  }
   // Of written values and of products: the latter lead somewhere before they
   // have an array.
-  const NodePtr& known_node() const { return product ? product_node : node_; }
+  const NodePtr& known_node() const { return product ? product_node : node(); }
 
   // How it is computed, or nullptr if it is written. Until unpin() the
   // expression, and so its operands, stay where they are, even if the value is
@@ -158,6 +166,7 @@ class Value : public RefCounted<Value>, public PooledNew<Value> {
   mutable std::atomic<bool> lock_{false};
   std::atomic<bool> written_{false};
   std::atomic<bool> planned_{false};
+  void settle() const;
   using Operands = ValuePtr[3];
   void take_operands(Operands& out);
   void drop_uses(const Operands& gone) const;

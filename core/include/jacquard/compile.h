@@ -119,14 +119,16 @@ class Compiled {
 //    checkpoint; retain_grad;
 //  · results whose tape is still to be reversed when f is over, or that were
 //    recorded before; leaves that f makes or assigns to;
-//  · work on two devices; what f does to Tensors by itself.
+//  · jvp, jacobian and hessian inside f, which look into the tape themselves;
+//  · work on two devices; what f does to Tensors by itself; anomaly mode.
 // Calls that differ from each of the last ones (a slice from another place each
 // time) run uncompiled as well, after a while without looking for a plan.
 //
 // An exception that f throws leaves everything as if uncompiled. One that a
 // launch of a plan throws (on the CPU: IndexError of a gather) comes when f is
 // over, what was launched before it stands; reading a result of that call is a
-// GraphError. A compiled function runs on one thread at a time, else Error;
+// GraphError, as is reading a value of f on another thread before f is over. A
+// compiled function runs on one thread at a time, else Error;
 // inside another one, or under a trace, it is plain f.
 //
 // Cost: tens of ns an operation, and what the launches cost.
