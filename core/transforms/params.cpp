@@ -296,6 +296,27 @@ std::vector<TrackedTensor> values_for(const Params& params,
   return values;
 }
 
+std::vector<TrackedTensor> jacobians(
+    const TrackedTensor& y, const Params& params,
+    const std::function<Grads(const TrackedTensor& seed)>& back) {
+  const std::int64_t n = y.numel();
+  const TrackedTensor basis = eye(n, {y.dtype(), y.device()});
+  std::vector<Values> rows(params.size());
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Grads g = back(reshape(select(basis, 0, i), y.shape()));
+    for (std::size_t k = 0; k < rows.size(); ++k)
+      rows[k].push_back(g.values()[k]);
+  }
+  Values all;
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    Shape shape = y.shape();
+    for (const std::int64_t extent : params[k].shape()) shape.push_back(extent);
+    all.push_back(n == 0 ? zeros(shape, {params[k].dtype(), y.device()})
+                         : reshape(stack(rows[k]), shape));
+  }
+  return all;
+}
+
 Grads mapped(const Params& params, std::vector<TrackedTensor> values) {
   Grads grads(params, std::move(values));
   materialize(grads.values());

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -280,6 +281,23 @@ auto pullback(P&& params, F&& f) {
       std::move(value),
       ParamsPullback<Y>(Pullback<Y>(std::move(level), std::move(y), {}),
                         params));
+}
+
+namespace detail {
+JACQUARD_API std::vector<TrackedTensor> jacobians(
+    const TrackedTensor& y, const Params& params,
+    const std::function<Grads(const TrackedTensor& seed)>& back);
+}  // namespace detail
+
+// The derivatives of all elements of f(), a tensor, with respect to each
+// parameter, in their order: of f()'s shape followed by the parameter's. One
+// walk for each element.
+template <detail::IsParams P, class F>
+std::vector<TrackedTensor> jacobian(P&& params, F&& f) {
+  const auto result = pullback(params, std::forward<F>(f));
+  return detail::jacobians(
+      result.first, params,
+      [&](const TrackedTensor& seed) { return result.second(seed); });
 }
 
 }  // namespace jacquard

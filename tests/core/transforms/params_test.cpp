@@ -312,6 +312,20 @@ TEST(ImplicitPullback, OfAScalarNeedsNoSeed) {
             (Vector{2, 4}));
 }
 
+TEST(ImplicitJacobian, HasTheShapesOfResultAndParameter) {
+  const TrackedTensor w = param({{1.0, 2.0}, {3.0, 4.0}}), b = leaf({5, 6});
+  const TrackedTensor unused = leaf({1});
+  const TrackedTensor x = tensor({10.0, 20.0});
+  const auto j =
+      jacobian(Params{w, b, unused}, [&] { return matmul(w, x) + b * b; });
+  ASSERT_EQ(j.size(), 3U);
+  EXPECT_EQ(j[0].shape(), (Shape{2, 2, 2}));
+  EXPECT_EQ(host(j[0]), (Vector{10, 20, 0, 0, 0, 0, 10, 20}));
+  EXPECT_EQ(host(j[1]), (Vector{10, 0, 0, 12}));
+  EXPECT_EQ(j[2].shape(), (Shape{2, 1}));
+  EXPECT_EQ(host(j[2]), (Vector{0, 0}));
+}
+
 TEST(ImplicitPullback, OfSeveralResultsTakesSeveralSeeds) {
   const TrackedTensor x = param(5.0, {DType::float64});
   const auto [y, back] = pullback(Params{x}, [&] {
