@@ -8,6 +8,7 @@
 //   drop    it is not passed on
 //   swap    it is that of the operation's other operand
 //   term    the first sum or difference in its formula loses its second term
+//   forward the tangent that it passes on is multiplied by 1.001
 // OPERATION is a primitive of fused programs or the name of a node.
 #include <cstdlib>
 #include <sstream>
@@ -63,6 +64,8 @@ namespace pointwise {
 
 JACQUARD_SEAM(Expr, vjp, (const Differential& d, int k),
               "_ZN8jacquard9pointwise3vjpERKNS0_12DifferentialEi");
+JACQUARD_SEAM(Expr, jvp, (const Differential& d, int k),
+              "_ZN8jacquard9pointwise3jvpERKNS0_12DifferentialEi");
 
 namespace {
 
@@ -98,6 +101,11 @@ Expr wrapped_vjp(const Differential& d, int k) {
   if (m.is("drop", op, k)) return g.like(0);
   if (m.is("term", op, k)) return without_a_term(g, before);
   return g;
+}
+
+Expr wrapped_jvp(const Differential& d, int k) {
+  const Expr t = real_jvp(d, k);
+  return mutant().is("forward", info(d.op).name, k) ? t * kFactor : t;
 }
 
 }  // namespace pointwise

@@ -19,9 +19,15 @@ list() {
   for op in $unary; do
     echo "factor $op 0"
     echo "drop $op 0"
+    # Sums, extrema and normal rows have forward rules of their nodes.
+    case $op in
+      cast | row_sum | row_mean | row_max | row_normalize) ;;
+      *) echo "forward $op 0" ;;
+    esac
   done
   for op in $binary; do
-    printf '%s\n' "factor $op 0" "factor $op 1" "drop $op 0" "drop $op 1"
+    printf '%s\n' "factor $op 0" "factor $op 1" "drop $op 0" "drop $op 1" \
+      "forward $op 0" "forward $op 1"
   done
   printf '%s\n' "factor where 1" "factor where 2" "drop where 1" "drop where 2"
   printf '%s\n' "factor polygamma 1" "drop polygamma 1" "drop row_normalize 1"
@@ -51,6 +57,12 @@ run() {
 }
 
 suite() {
+  case ${JACQUARD_MUTANT-} in
+    forward*)
+      run "$conformance" --gtest_filter='Operations/ForwardRules.Agree*'
+      return
+      ;;
+  esac
   run "$conformance" --gtest_filter='Operations/Gradients.*' &&
     run "$pointwise" --gtest_filter='Derivatives.*' && run "$ops"
 }

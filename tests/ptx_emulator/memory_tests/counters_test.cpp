@@ -44,8 +44,8 @@ TEST(LaunchCounters, AddUp) {
 
 TEST(LaunchTable, PrintsALineForEachLaunchAndOneOfSums) {
   LaunchTable table;
-  table.add({"first", {2, 1, 1}, {32, 1, 1}, 0, 0, some_counters()});
-  table.add({"second", {1, 1, 1}, {64, 1, 1}, 0, 0, some_counters()});
+  table.add({"first", {2, 1, 1}, {32, 1, 1}, 0, 0, 0, some_counters()});
+  table.add({"second", {1, 1, 1}, {64, 1, 1}, 0, 0, 0, some_counters()});
   std::ostringstream out;
   table.print(out);
   const std::string text = out.str();
