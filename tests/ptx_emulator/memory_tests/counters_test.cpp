@@ -60,7 +60,7 @@ TEST(LaunchTable, PrintsALineForEachLaunchAndOneOfSums) {
 
 TEST(LaunchTable, WritesJson) {
   LaunchTable table;
-  table.add({"a \"b\"\\\n", {2, 3, 4}, {32, 1, 1}, 48, 5, some_counters()});
+  table.add({"a \"b\"\\\n", {2, 3, 4}, {32, 1, 1}, 48, 5, 0, some_counters()});
   std::ostringstream out;
   table.write_json(out);
   for (const char* part :
