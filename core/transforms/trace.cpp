@@ -156,6 +156,9 @@ struct Recording::State final : tape::CallObserver {
   std::map<int, TrackedTensor> captured;  // entry → value
   std::vector<int> arguments;
   std::vector<TapeRef> reads;
+  // Entries that may differ in a replay: arguments, leaves, random numbers, and
+  // what is made of them.
+  std::set<int> changing;
   std::string unlisted;  // an operation that was recorded by no call
   Modes start{true, 0};
   std::uint64_t started = 0;  // the number of the first call
@@ -205,6 +208,7 @@ struct Recording::State final : tape::CallObserver {
     TapeEntry& e =
         add(TapeEntry::Kind::captured, t.is_leaf() ? "param" : "constant");
     e.results.push_back(describe(t));
+    if (t.is_leaf()) changing.insert(e.id);
     const TapeRef ref{e.id, 0};
     captured.emplace(e.id, t);
     know(t, ref);
@@ -214,11 +218,16 @@ struct Recording::State final : tape::CallObserver {
 
   void call(Call& c) override {
     std::vector<TapeRef> operands;
-    for (const TrackedTensor* x : c.operands) operands.push_back(find(*x));
+    bool changes = c.random;
+    for (const TrackedTensor* x : c.operands) {
+      operands.push_back(find(*x));
+      changes = changes || changing.count(operands.back().entry) != 0;
+    }
     const std::size_t entries_before = entries.size();
     const std::size_t steps_before = steps.size();
     TapeEntry& e = add(TapeEntry::Kind::operation, c.name);
     const int id = e.id;
+    if (changes) changing.insert(id);
     e.attributes = c.text();
     e.operands = std::move(operands);
     e.site = c.site;
@@ -244,7 +253,7 @@ struct Recording::State final : tape::CallObserver {
 
   void read(const TrackedTensor& t) override {
     const TapeRef ref = find(t);
-    if (ref.entry >= 0 && captured.count(ref.entry) == 0) reads.push_back(ref);
+    if (changing.count(ref.entry) != 0) reads.push_back(ref);
   }
 
   void computes(std::span<Value* const> inside,
@@ -363,6 +372,7 @@ void Recording::add_argument(std::string path, const TrackedTensor& x) {
   e.results.push_back(describe(x));
   state_->arguments.push_back(e.id);
   // The first place of a tied tensor stands for all.
+  state_->changing.insert(e.id);
   const TapeRef own{e.id, 0};
   if (!x.defined()) return;
   const Value& v = *x.value();

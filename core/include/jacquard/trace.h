@@ -232,11 +232,11 @@ class Trace : public Tape {
   // return if its host code did the same again: captured leaves are read (and
   // changed) as they are now, random numbers are drawn anew, gradients flow
   // through it as through f. The results are new arrays. Arguments must have
-  // the structure, shapes, dtypes and devices that they had (GraphError,
-  // ShapeError, DTypeError, DeviceError; see ReplayOptions), other values than
-  // tensors be equal; members of structures that are no tensors are taken to
-  // be. GraphError if f read a value on the host. An error of an operation
-  // names its entry.
+  // the structure, shapes and dtypes that they had (GraphError, ShapeError,
+  // DTypeError; see ReplayOptions), other values than tensors be equal; members
+  // of structures that are no tensors are taken to be. GraphError if f read a
+  // value on the host that could be another. An error of an operation names its
+  // entry.
   template <class... Args>
     requires(sizeof...(Args) == sizeof...(Kept))
   Y replay(const Args&... args) const {

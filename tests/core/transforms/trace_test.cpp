@@ -255,6 +255,18 @@ TEST(Replay, RefusesWhatTheHostMadeOfAValue) {
       6);
 }
 
+TEST(Replay, AllowsTheHostToReadWhatNeverChanges) {
+  const auto f = [](const TrackedTensor& x) {
+    return x * sum(ones({3}) + 1.0).item<double>();
+  };
+  const auto tape = trace(f, ones({2}));
+  EXPECT_EQ(tape.replay(full({2}, 2)).to_host<float>()[0], 12);
+  const auto cube = [](const TrackedTensor& x) { return sum(x * x * x); };
+  const auto second = [&](const TrackedTensor& x) { return hessian(cube, x); };
+  const auto x = numbers({2});
+  EXPECT_EQ(difference(trace(second, x * 2.0).replay(x), second(x)), 0);
+}
+
 TEST(Replay, DrawsNewRandomNumbers) {
   const auto f = [](const TrackedTensor& x) {
     return dropout(x + rand({8}), 0.5);
