@@ -77,7 +77,7 @@ TEST(LaunchTable, TakesLaunchesFromSeveralThreads) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
-      for (int i = 0; i < 100; ++i) table.add({"k", {}, {}, 0, 0, {}});
+      for (int i = 0; i < 100; ++i) table.add({"k", {}, {}, 0, 0, 0, {}});
     });
   }
   for (std::thread& thread : threads) thread.join();
