@@ -130,7 +130,7 @@ __device__ Map<T, kForm> before_this_thread(Map<T, kForm> own,
 // Rows whose places are neighbours: block (tile, row). kTotals: only what the
 // tile does is written.
 template <class T, Form kForm, bool kTotals>
-__global__ void __launch_bounds__(kThreads) scan_tiles(Scan<T> x) {
+__global__ void __launch_bounds__(kThreads, 1) scan_tiles(Scan<T> x) {
   using M = Map<T, kForm>;
   // Steps arrive in the order of memory and are taken in the order of threads.
   __shared__ T staged_factors[kTile + kTile / 32];
@@ -149,17 +149,15 @@ __global__ void __launch_bounds__(kThreads) scan_tiles(Scan<T> x) {
       if constexpr (kForm != Form::product) staged_terms[slot(i)] = map.term;
     }
     __syncthreads();
-    M maps[kItems], own{};
-#pragma unroll
-    for (int u = 0; u < kItems; ++u) {
-      const std::int64_t i =
-          static_cast<std::int64_t>(threadIdx.x) * kItems + u;
-      if constexpr (kForm != Form::sum)
-        maps[u].factor = staged_factors[slot(i)];
-      if constexpr (kForm != Form::product)
-        maps[u].term = staged_terms[slot(i)];
-      own = own.then(maps[u]);
-    }
+    const auto staged = [&](std::int64_t i) {
+      M map;
+      if constexpr (kForm != Form::sum) map.factor = staged_factors[slot(i)];
+      if constexpr (kForm != Form::product) map.term = staged_terms[slot(i)];
+      return map;
+    };
+    const std::int64_t mine = static_cast<std::int64_t>(threadIdx.x) * kItems;
+    M own{};
+    for (int u = 0; u < kItems; ++u) own = own.then(staged(mine + u));
     M all;
     M state = before_this_thread<T, kForm>(own, all);
     if constexpr (kTotals) {
@@ -169,12 +167,10 @@ __global__ void __launch_bounds__(kThreads) scan_tiles(Scan<T> x) {
       if (blockIdx.x > 0)
         state = x.template total<kForm>(row * x.pieces + blockIdx.x - 1)
                     .then(state);
-#pragma unroll
       for (int u = 0; u < kItems; ++u) {
-        state = state.then(maps[u]);
-        const std::int64_t i =
-            static_cast<std::int64_t>(threadIdx.x) * kItems + u;
         // Each thread writes where it alone has read.
+        const std::int64_t i = mine + u;
+        state = state.then(staged(i));
         if constexpr (kForm == Form::product)
           staged_factors[slot(i)] = state.value();
         else
@@ -308,7 +304,7 @@ void run(const backend::ScanLaunch& l, Stream stream) {
     run<T, Form::sum>(l, stream);
   else if (!l.b)
     run<T, Form::product>(l, stream);
-  else
+  else if constexpr (std::is_floating_point_v<T>)
     run<T, Form::recurrence>(l, stream);
 }
 
