@@ -18,9 +18,7 @@ std::uint64_t mix(std::uint64_t h, std::uint64_t x) {
   return h ^ (h >> 29);
 }
 
-bool same_bits(Literal a, Literal b) {
-  return a.i == b.i;
-}
+bool same_bits(Literal a, Literal b) { return a.i == b.i; }
 
 // All programs of the process, never destroyed: a backend may run until the
 // last moment.
