@@ -3,19 +3,10 @@
 
 #include <string>
 
-#include "jacquard/jacquard.h"
+#include "tests/core/transforms/arrays.h"
 
 namespace jacquard {
 namespace {
-
-using Values = std::vector<TrackedTensor>;
-
-// x² whose way back is wrong by `factor`.
-TrackedTensor square_with(const TrackedTensor& x, double factor) {
-  TrackedTensor y = x * x;
-  y.hook([factor](const TrackedTensor& g) { return g * factor; });
-  return y;
-}
 
 TEST(CheckVjpJvp, PassesWhatIsTransposed) {
   auto f = [](const Values& v) { return matmul(v[0], tanh(v[1])) * sum(v[0]); };

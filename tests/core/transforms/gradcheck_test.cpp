@@ -5,19 +5,10 @@
 
 #include <string>
 
-#include "jacquard/jacquard.h"
+#include "tests/core/transforms/arrays.h"
 
 namespace jacquard {
 namespace {
-
-using Values = std::vector<TrackedTensor>;
-
-// x², whose gradient is made wrong by `factor` on the way back.
-TrackedTensor square_with(const TrackedTensor& x, double factor) {
-  TrackedTensor y = x * x;
-  y.hook([factor](const TrackedTensor& g) { return g * factor; });
-  return y;
-}
 
 TEST(Gradcheck, PassesARightGradientOfSeveralInputs) {
   auto f = [](const Values& v) { return matmul(v[0], tanh(v[1])); };

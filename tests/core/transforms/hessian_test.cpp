@@ -4,27 +4,13 @@
 #include <cmath>
 #include <string>
 
-#include "jacquard/jacquard.h"
+#include "tests/core/transforms/arrays.h"
 
 namespace jacquard {
 namespace {
 
-const TensorOptions kDouble{DType::float64};
 const JacobianOptions kForward{DerivativeMode::forward};
 const JacobianOptions kReverse{DerivativeMode::reverse};
-
-TrackedTensor sample(const Shape& shape, std::uint64_t seed = 3) {
-  manual_seed(seed);
-  return materialize(randn(shape, kDouble));
-}
-
-void expect_near(const TrackedTensor& a, const TrackedTensor& b,
-                 double tolerance = 1e-10) {
-  ASSERT_EQ(a.shape(), b.shape());
-  const auto x = a.to_host<double>(), y = b.to_host<double>();
-  for (std::size_t i = 0; i < x.size(); ++i)
-    EXPECT_NEAR(x[i], y[i], tolerance * (1 + std::abs(y[i]))) << "at " << i;
-}
 
 template <class F>
 void expect_hessian(F&& f, const TrackedTensor& x, const TrackedTensor& due) {

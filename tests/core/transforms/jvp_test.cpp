@@ -7,21 +7,10 @@
 #include <cmath>
 #include <string>
 
-#include "jacquard/jacquard.h"
+#include "tests/core/transforms/arrays.h"
 
 namespace jacquard {
 namespace {
-
-using Values = std::vector<TrackedTensor>;
-const TensorOptions kDouble{DType::float64};
-
-void expect_near(const TrackedTensor& a, const TrackedTensor& b,
-                 double tolerance = 1e-10) {
-  ASSERT_EQ(a.shape(), b.shape());
-  const auto x = a.to_host<double>(), y = b.to_host<double>();
-  for (std::size_t i = 0; i < x.size(); ++i)
-    EXPECT_NEAR(x[i], y[i], tolerance * (1 + std::abs(y[i]))) << "at " << i;
-}
 
 // The derivative of f along v, by central differences.
 template <class F>
@@ -39,11 +28,6 @@ void expect_right(F&& f, const TrackedTensor& x) {
   EXPECT_EQ(t.dtype(), y.dtype());
   EXPECT_FALSE(t.is_tracked());
   expect_near(t, numeric(f, x, v), 1e-6);
-}
-
-TrackedTensor sample(const Shape& shape, std::uint64_t seed = 3) {
-  manual_seed(seed);
-  return materialize(randn(shape, kDouble));
 }
 
 TEST(Jvp, OfAFusedRegion) {

@@ -5,19 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "jacquard/jacquard.h"
+#include "tests/core/transforms/arrays.h"
 
 namespace jacquard {
 namespace {
-
-using Values = std::vector<TrackedTensor>;
-using Doubles = std::vector<double>;
-
-TrackedTensor f64(const Doubles& v) {
-  return tensor(v, {static_cast<std::int64_t>(v.size())});
-}
-
-Doubles read(const TrackedTensor& t) { return t.to_host<double>(); }
 
 const auto swish2 = primitive(
     "swish2", [](auto x) { return x * sigmoid(2.0 * x); },

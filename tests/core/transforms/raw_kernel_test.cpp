@@ -5,33 +5,10 @@
 #include <vector>
 
 #include "core/tape/call.h"
-#include "jacquard/jacquard.h"
+#include "tests/core/transforms/arrays.h"
 
 namespace jacquard {
 namespace {
-
-using Values = std::vector<TrackedTensor>;
-using Doubles = std::vector<double>;
-
-TrackedTensor f64(const Doubles& v) {
-  return tensor(v, {static_cast<std::int64_t>(v.size())});
-}
-
-Doubles read(const TrackedTensor& t) { return t.to_host<double>(); }
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  return "(nothing was thrown)";
-}
 
 // factor · x · y + shift
 RawKernelOptions product_options() {
