@@ -27,5 +27,5 @@ add_test(NAME mutation/rules
   COMMAND "${CMAKE_CURRENT_LIST_DIR}/rules_test.sh" "${JACQUARD_LIB_DIR}"
     $<TARGET_FILE:test_conformance> $<TARGET_FILE:test_core_ops>
     $<TARGET_FILE:test_core_pointwise>)
-set_tests_properties(mutation/rules PROPERTIES LABELS unit TIMEOUT 1200
+set_tests_properties(mutation/rules PROPERTIES LABELS mutation TIMEOUT 1200
   ENVIRONMENT "JACQUARD_DEVICE=cpu;${environment}")

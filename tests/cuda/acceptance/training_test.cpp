@@ -71,8 +71,7 @@ struct Digits {
 };
 
 Digits read_digits() {
-  const auto file = std::filesystem::path(__FILE__).parent_path() /
-                    "../../../examples/data/digits/digits.csv";
+  const std::filesystem::path file = JACQUARD_EXAMPLE_DATA "/digits/digits.csv";
   std::ifstream in(file);
   if (!in) throw std::runtime_error("can't read " + file.string());
   Digits digits;
