@@ -9,7 +9,7 @@ TrackedTensor fill(const char* name, const Shape& shape, DType dtype,
   alignas(8) unsigned char bytes[8] = {};
   write_scalar(value, bytes, dtype);
   const HostScalar rounded = read_scalar(bytes, dtype);
-  tape::Literal literal{0};
+  tape::Literal literal{};
   if (rounded.integral)
     literal.i = rounded.i;
   else
