@@ -19,8 +19,8 @@ T read(const void* at, std::size_t offset) {
   std::memcpy(&value, static_cast<const char*>(at) + offset, sizeof value);
   return value;
 }
-constexpr std::size_t kDevice = 8, kRank = 16, kDType = 20, kShape = 24,
-                      kStrides = 32, kOffset = 40, kDeleter = 56;
+constexpr std::size_t kDevice = 8, kRank = 16, kShape = 24, kStrides = 32,
+                      kOffset = 40, kDeleter = 56;
 
 void destroy(DLManagedTensor* managed) {
   read<void (*)(DLManagedTensor*)>(managed, kDeleter)(managed);
