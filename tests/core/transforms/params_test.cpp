@@ -8,32 +8,13 @@
 #include <string>
 #include <utility>
 
-#include "jacquard/jacquard.h"
+#include "tests/core/transforms/arrays.h"
 
 namespace jacquard {
 namespace {
 
-using Vector = std::vector<double>;
-
 TrackedTensor leaf(std::initializer_list<double> values) {
   return param(tensor(values));
-}
-
-Vector host(const TrackedTensor& t) { return t.to_host<double>(); }
-
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  ADD_FAILURE() << "nothing, or something else, was thrown";
-  return "";
-}
-
-bool mentions(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 struct Layer {
@@ -91,10 +72,10 @@ TEST(Params, TiedWeightsAreOneMember) {
 
 TEST(Params, SayWhatIsNoLeaf) {
   const TrackedTensor a = leaf({1, 2});
-  EXPECT_TRUE(mentions(message_of<GraphError>([&] { Params{a * 2}; }),
-                       "computed value"));
-  EXPECT_TRUE(mentions(message_of<GraphError>([&] { Params{tensor({1.0})}; }),
-                       "the constant float64[1]"));
+  EXPECT_TRUE(
+      has(message_of<GraphError>([&] { Params{a * 2}; }), "computed value"));
+  EXPECT_TRUE(has(message_of<GraphError>([&] { Params{tensor({1.0})}; }),
+                  "the constant float64[1]"));
   EXPECT_THROW(Params{TrackedTensor()}, GraphError);
   // An L2 penalty over these would silently be 0.
   gradient(
@@ -145,20 +126,20 @@ TEST(Params, GoToOneVectorAndBack) {
   const TrackedTensor b = leaf({5});
   const TrackedTensor none = param(zeros({0, 2}, {DType::float64}));
   const Params ps{a, none, b};
-  EXPECT_EQ(host(ps.to_vector()), (Vector{1, 2, 3, 4, 5}));
+  EXPECT_EQ(read(ps.to_vector()), (Doubles{1, 2, 3, 4, 5}));
   ps.assign_vector(tensor({6.0, 7.0, 8.0, 9.0, 10.0}));
-  EXPECT_EQ(host(a), (Vector{6, 7, 8, 9}));
-  EXPECT_EQ(host(b), (Vector{10}));
+  EXPECT_EQ(read(a), (Doubles{6, 7, 8, 9}));
+  EXPECT_EQ(read(b), (Doubles{10}));
   const std::string said = message_of<ShapeError>([&] {
     ps.assign_vector(tensor({1.0, 2.0}));
   });
-  EXPECT_TRUE(mentions(said, "[2]")) << said;
-  EXPECT_TRUE(mentions(said, "[5]")) << said;
-  EXPECT_EQ(host(b), (Vector{10}));
+  EXPECT_TRUE(has(said, "[2]")) << said;
+  EXPECT_TRUE(has(said, "[5]")) << said;
+  EXPECT_EQ(read(b), (Doubles{10}));
   EXPECT_THROW(Params().to_vector(), ShapeError);
   // Differentiable.
-  EXPECT_EQ(host(gradient(ps, [&] { return sum(square(ps.to_vector())); })[b]),
-            (Vector{20}));
+  EXPECT_EQ(read(gradient(ps, [&] { return sum(square(ps.to_vector())); })[b]),
+            (Doubles{20}));
 }
 
 TEST(Params, AssignedPartsDoNotShareTheVector) {
@@ -166,8 +147,8 @@ TEST(Params, AssignedPartsDoNotShareTheVector) {
   const TrackedTensor flat = tensor({3.0, 4.0});
   Params{a, b}.assign_vector(flat);
   update(a, 1.0);
-  EXPECT_EQ(host(flat), (Vector{3, 4}));
-  EXPECT_EQ(host(b), (Vector{4}));
+  EXPECT_EQ(read(flat), (Doubles{3, 4}));
+  EXPECT_EQ(read(b), (Doubles{4}));
 }
 
 TEST(ImplicitGradient, IsTheExplicitOne) {
@@ -176,7 +157,7 @@ TEST(ImplicitGradient, IsTheExplicitOne) {
   const Grads gs = gradient(Params{w}, [&] { return sum(matmul(w, x)); });
   const TrackedTensor g =
       gradient([&](const TrackedTensor& v) { return sum(matmul(v, x)); }, w);
-  EXPECT_EQ(host(gs[w]), host(g));
+  EXPECT_EQ(read(gs[w]), read(g));
   EXPECT_FALSE(gs[w].is_tracked());
 }
 
@@ -185,9 +166,9 @@ TEST(ImplicitGradient, LeavesNoResidueAndIgnoresWhatIsThere) {
   backward(sum(w * 10.0));
   const Params ps{w};
   for (int i = 0; i < 2; ++i)
-    EXPECT_EQ(host(gradient(ps, [&] { return sum(w * w * v); })[w]),
-              (Vector{12}));
-  EXPECT_EQ(host(w.grad()), (Vector{10}));
+    EXPECT_EQ(read(gradient(ps, [&] { return sum(w * w * v); })[w]),
+              (Doubles{12}));
+  EXPECT_EQ(read(w.grad()), (Doubles{10}));
   EXPECT_FALSE(v.grad().defined());
 }
 
@@ -196,7 +177,7 @@ TEST(ImplicitGradient, GivesTheValueToo) {
   const auto [y, gs] = withgradient(Params{w}, [&] { return sum(square(w)); });
   EXPECT_EQ(y.item<double>(), 14);
   EXPECT_FALSE(y.is_tracked());
-  EXPECT_EQ(host(gs[w]), (Vector{2, 4, 6}));
+  EXPECT_EQ(read(gs[w]), (Doubles{2, 4, 6}));
 }
 
 TEST(ImplicitGradient, UnusedParametersHaveStructuralZeros) {
@@ -204,7 +185,7 @@ TEST(ImplicitGradient, UnusedParametersHaveStructuralZeros) {
   const Params ps{unused, w};
   const Grads gs = gradient(ps, [&] { return sum(w); });
   EXPECT_TRUE(gs[unused].is_structural_zero());
-  EXPECT_EQ(host(gs[unused]), (Vector{0, 0}));
+  EXPECT_EQ(read(gs[unused]), (Doubles{0, 0}));
   EXPECT_EQ(to_string(gs), "Grads of 2: float64[2] (zero), float64[1]");
   EXPECT_THROW(gradient(Params{unused}, [&] { return sum(w); }), GraphError);
   EXPECT_TRUE(gradient(Params(), [&] { return sum(w); }).empty());
@@ -237,18 +218,18 @@ TEST(ImplicitGradient, PenaltyByIterationOverTheParameters) {
     for (const TrackedTensor& p : ps) penalty = penalty + sum(square(p));
     return penalty;
   });
-  EXPECT_EQ(host(gs[w]), (Vector{2, 4}));
-  EXPECT_EQ(host(gs[b]), (Vector{6}));
+  EXPECT_EQ(read(gs[w]), (Doubles{2, 4}));
+  EXPECT_EQ(read(gs[b]), (Doubles{6}));
 }
 
 TEST(ImplicitGradient, GoesThroughWhatWasRecordedBeforeAndKeepsIt) {
   const TrackedTensor w = leaf({3});
   const TrackedTensor before = materialize(w * w);
   for (int i = 0; i < 2; ++i)
-    EXPECT_EQ(host(gradient(Params{w}, [&] { return sum(before * w); })[w]),
-              (Vector{27}));
+    EXPECT_EQ(read(gradient(Params{w}, [&] { return sum(before * w); })[w]),
+              (Doubles{27}));
   backward(sum(before));
-  EXPECT_EQ(host(w.grad()), (Vector{6}));
+  EXPECT_EQ(read(w.grad()), (Doubles{6}));
 }
 
 TEST(ImplicitGradient, OfAPullbackOfTheSameParameters) {
@@ -271,13 +252,13 @@ TEST(ImplicitGradient, NestsInExplicitGradientsAndTheyInIt) {
         return sum(inner[w] * 1.0);  // 2wx²
       },
       tensor({3.0}));
-  EXPECT_EQ(host(g), (Vector{24}));  // 4wx
+  EXPECT_EQ(read(g), (Doubles{24}));  // 4wx
   const Grads gs = gradient(Params{w}, [&] {
     return sum(
         gradient([&](const TrackedTensor& x) { return sum(w * w * x * x); },
                  tensor({3.0})));
   });
-  EXPECT_EQ(host(gs[w]), (Vector{24}));
+  EXPECT_EQ(read(gs[w]), (Doubles{24}));
 }
 
 TEST(ImplicitGradient, ThirdOrder) {
@@ -288,28 +269,28 @@ TEST(ImplicitGradient, ThirdOrder) {
       return sum(gradient(ps, [&] { return sum(w * w * w * w); })[w]);
     })[w]);
   });
-  EXPECT_EQ(host(gs[w]), (Vector{48}));
+  EXPECT_EQ(read(gs[w]), (Doubles{48}));
 }
 
 TEST(ImplicitPullback, TakesSeedsAnyNumberOfTimes) {
   const TrackedTensor w = leaf({1, 2}), v = leaf({3, 4});
   const Params ps{w, v};
   const auto [y, back] = pullback(ps, [&] { return w * v; });
-  EXPECT_EQ(host(y), (Vector{3, 8}));
+  EXPECT_EQ(read(y), (Doubles{3, 8}));
   const Grads first = back(tensor({1.0, 1.0}));
   const Grads second = back(tensor({0.0, 2.0}));
   // What is called later changes no earlier result.
-  EXPECT_EQ(host(first[w]), (Vector{3, 4}));
-  EXPECT_EQ(host(first[v]), (Vector{1, 2}));
-  EXPECT_EQ(host(second[w]), (Vector{0, 8}));
+  EXPECT_EQ(read(first[w]), (Doubles{3, 4}));
+  EXPECT_EQ(read(first[v]), (Doubles{1, 2}));
+  EXPECT_EQ(read(second[w]), (Doubles{0, 8}));
   EXPECT_THROW(back(), GraphError);
   EXPECT_THROW(back(tensor({1.0})), GraphError);
 }
 
 TEST(ImplicitPullback, OfAScalarNeedsNoSeed) {
   const TrackedTensor w = leaf({1, 2});
-  EXPECT_EQ(host(pullback(Params{w}, [&] { return sum(w * w); }).second()[w]),
-            (Vector{2, 4}));
+  EXPECT_EQ(read(pullback(Params{w}, [&] { return sum(w * w); }).second()[w]),
+            (Doubles{2, 4}));
 }
 
 TEST(ImplicitJacobian, HasTheShapesOfResultAndParameter) {
@@ -320,10 +301,10 @@ TEST(ImplicitJacobian, HasTheShapesOfResultAndParameter) {
       jacobian(Params{w, b, unused}, [&] { return matmul(w, x) + b * b; });
   ASSERT_EQ(j.size(), 3U);
   EXPECT_EQ(j[0].shape(), (Shape{2, 2, 2}));
-  EXPECT_EQ(host(j[0]), (Vector{10, 20, 0, 0, 0, 0, 10, 20}));
-  EXPECT_EQ(host(j[1]), (Vector{10, 0, 0, 12}));
+  EXPECT_EQ(read(j[0]), (Doubles{10, 20, 0, 0, 0, 0, 10, 20}));
+  EXPECT_EQ(read(j[1]), (Doubles{10, 0, 0, 12}));
   EXPECT_EQ(j[2].shape(), (Shape{2, 1}));
-  EXPECT_EQ(host(j[2]), (Vector{0, 0}));
+  EXPECT_EQ(read(j[2]), (Doubles{0, 0}));
 }
 
 TEST(ImplicitPullback, OfSeveralResultsTakesSeveralSeeds) {
@@ -342,9 +323,9 @@ TEST(ImplicitGradient, GivesWhatElseTheFunctionReturns) {
   const auto [all, gs] =
       withgradient(Params{w}, [&] { return std::tuple(sum(w * w), w * 2, 7); });
   EXPECT_EQ(std::get<0>(all).item<double>(), 5);
-  EXPECT_EQ(host(std::get<1>(all)), (Vector{2, 4}));
+  EXPECT_EQ(read(std::get<1>(all)), (Doubles{2, 4}));
   EXPECT_EQ(std::get<2>(all), 7);
-  EXPECT_EQ(host(gs[w]), (Vector{2, 4}));
+  EXPECT_EQ(read(gs[w]), (Doubles{2, 4}));
 }
 
 TEST(ImplicitGradient, IsTakenWhereTheFunctionReadTheParameters) {
@@ -354,226 +335,8 @@ TEST(ImplicitGradient, IsTakenWhereTheFunctionReadTheParameters) {
     update(w, 10.0);
     return y;
   });
-  EXPECT_EQ(host(gs[w]), (Vector{6}));
-  EXPECT_EQ(host(w), (Vector{13}));
-}
-
-struct TwoGrads {
-  TrackedTensor a = leaf({1, 2}), b = leaf({3}), unused = leaf({7});
-  Params ps{a, b, unused};
-  Grads one = gradient(ps, [&] { return sum(a * a) + sum(b); });
-  Grads two = gradient(ps, [&] { return sum(a) + sum(b * b * b); });
-};
-
-TEST(Grads, IsAMapFromParametersToGradients) {
-  const TwoGrads t;
-  EXPECT_EQ(t.one.size(), 3U);
-  EXPECT_TRUE(t.one.keys() == t.ps);
-  EXPECT_TRUE(t.one.contains(t.b));
-  EXPECT_FALSE(t.one.contains(leaf({3})));
-  std::size_t i = 0;
-  for (const TrackedTensor& g : t.one)
-    EXPECT_EQ(host(g), host(t.one.values()[i++]));
-  EXPECT_EQ(i, 3U);
-  for (const auto& [p, g] : t.one.pairs()) EXPECT_EQ(host(g), host(t.one[p]));
-}
-
-TEST(Grads, SaysWhatIsNoParameter) {
-  const TwoGrads t;
-  const auto said = [&](const TrackedTensor& x) {
-    return message_of<GraphError>([&] { t.one[x]; });
-  };
-  EXPECT_TRUE(
-      mentions(said(tensor({1.0, 2.0, 3.0})), "the constant float64[3]"));
-  EXPECT_TRUE(mentions(said(leaf({1, 2, 3, 4})), "the leaf float64[4]"));
-  EXPECT_TRUE(mentions(said(exp(t.a)), "computed value exp float64[2]"));
-  EXPECT_TRUE(mentions(said({}), "undefined"));
-}
-
-TEST(Grads, CopiesAreIndependent) {
-  TwoGrads t;
-  const Grads copy = t.one;
-  t.one *= 0.0;
-  t.one.set(t.b, tensor({9.0}));
-  EXPECT_EQ(host(copy[t.a]), (Vector{2, 4}));
-  EXPECT_EQ(host(copy[t.b]), (Vector{1}));
-  EXPECT_EQ(host(t.one[t.b]), (Vector{9}));
-}
-
-TEST(Grads, ArithmeticWithGradsAndScalars) {
-  const TwoGrads t;  // one: {2, 4}, {1}, 0; two: {1, 1}, {27}, 0
-  const auto check = [&](const Grads& g, Vector a, Vector b, Vector unused) {
-    EXPECT_EQ(host(g[t.a]), a);
-    EXPECT_EQ(host(g[t.b]), b);
-    EXPECT_EQ(host(g[t.unused]), unused);
-    EXPECT_TRUE(g.keys() == t.ps);
-  };
-  check(t.one + t.two, {3, 5}, {28}, {0});
-  check(t.one - t.two, {1, 3}, {-26}, {0});
-  check(t.one * t.two, {2, 4}, {27}, {0});
-  check(-t.one, {-2, -4}, {-1}, {0});
-  check(2 * t.one, {4, 8}, {2}, {0});
-  check(t.one * 2, {4, 8}, {2}, {0});
-  check(t.one / 2, {1, 2}, {0.5}, {0});
-  check(t.one + 1, {3, 5}, {2}, {1});
-  check(1 - t.one, {-1, -3}, {0}, {1});
-  check(4 / (t.one + 1), {4.0 / 3, 4.0 / 5}, {2}, {4});
-  check((t.one + 1) / (t.two + 1), {1.5, 2.5}, {2.0 / 28}, {1});
-  EXPECT_TRUE((t.one + t.two)[t.unused].is_structural_zero());
-  EXPECT_TRUE((2 * t.one)[t.unused].is_structural_zero());
-  Grads g = t.one;
-  g += t.two;
-  check(g, {3, 5}, {28}, {0});
-  g -= t.two;
-  g *= t.one;
-  check(g, {4, 16}, {1}, {0});
-  g /= 2;
-  g += 1;
-  check(g, {3, 9}, {1.5}, {1});
-  g /= Grads(g);
-  check(g, {1, 1}, {1}, {1});
-}
-
-TEST(Grads, ArithmeticGoesByParameterNotByPlace) {
-  const TrackedTensor a = leaf({1}), b = leaf({1});
-  const Grads one(Params{a, b}, {tensor({1.0}), tensor({2.0})});
-  const Grads two(Params{b, a}, {tensor({10.0}), tensor({20.0})});
-  EXPECT_EQ(host((one + two)[a]), (Vector{21}));
-  EXPECT_EQ(host((one + two)[b]), (Vector{12}));
-}
-
-TEST(Grads, ArithmeticOverDifferentParametersIsAnError) {
-  const TrackedTensor a = leaf({1}), b = leaf({1, 2});
-  const Grads one(Params{a}, {tensor({1.0})});
-  const Grads two(Params{a, b}, {tensor({1.0}), {}});
-  EXPECT_TRUE(mentions(message_of<GraphError>([&] { one + two; }),
-                       "different parameters: the float64[2]"));
-  EXPECT_THROW(two - one, GraphError);
-  EXPECT_THROW(map_grads([](auto& x, auto&) { return x; }, one, two),
-               GraphError);
-}
-
-TEST(Grads, AnOperatorIsOneLaunchADtype) {
-  const TrackedTensor a = leaf({1, 2}), b = param(ones({2, 3})),
-                      c = param(ones({4}));
-  const Params ps{a, b, c};
-  const Grads g(ps, {tensor({1.0, 2.0}), materialize(ones({2, 3})),
-                     materialize(ones({4}))});
-  LaunchLog log;
-  const Grads sum = g + g;
-  const Grads scaled = g * 0.5;
-  EXPECT_EQ(log.launches(), 4U);
-  EXPECT_EQ(host(sum[a]), (Vector{2, 4}));
-  EXPECT_EQ(host(scaled[c]), (Vector{0.5, 0.5, 0.5, 0.5}));
-  EXPECT_EQ(scaled[c].dtype(), DType::float32);
-}
-
-TEST(Grads, MapSeesZerosWhereThereIsNoGradient) {
-  const TwoGrads t;
-  const Grads g =
-      map_grads([](const TrackedTensor& x, const TrackedTensor& y,
-                   const TrackedTensor& z) { return x + 10 * y + z * 0 + 1; },
-                t.one, t.two, t.one);
-  EXPECT_EQ(host(g[t.a]), (Vector{13, 15}));
-  EXPECT_EQ(host(g[t.b]), (Vector{272}));
-  EXPECT_EQ(host(g[t.unused]), (Vector{1}));
-  EXPECT_THROW(map_grads([](const TrackedTensor& x) { return sum(x); }, t.one),
-               GraphError);
-}
-
-TEST(Grads, MergeUnitesTheParameters) {
-  const TrackedTensor a = leaf({1}), b = leaf({2}), c = leaf({3});
-  Grads one(Params{a, b}, {tensor({1.0}), tensor({2.0})});
-  one.merge(Grads(Params{b, c}, {tensor({3.0}), tensor({4.0})})).merge(one);
-  EXPECT_TRUE(one.keys() == (Params{a, b, c}));
-  EXPECT_EQ(host(one[b]), (Vector{3}));
-  EXPECT_EQ(host(one[c]), (Vector{4}));
-}
-
-TEST(Grads, GoToOneVectorAndBack) {
-  TwoGrads t;
-  EXPECT_EQ(host(t.one.to_vector()), (Vector{2, 4, 1, 0}));
-  t.one.assign_vector(tensor({1.0, 2.0, 3.0, 4.0}));
-  EXPECT_EQ(host(t.one[t.a]), (Vector{1, 2}));
-  EXPECT_EQ(host(t.one[t.unused]), (Vector{4}));
-  EXPECT_THROW(t.one.assign_vector(tensor({1.0})), ShapeError);
-}
-
-TEST(Grads, AreCheckedLikeCotangents) {
-  const TrackedTensor a = leaf({1, 2});
-  EXPECT_THROW(Grads(Params{a}, {tensor({1.0})}), GraphError);
-  EXPECT_THROW(Grads(Params{a}, {}), GraphError);
-  EXPECT_EQ(Grads(Params{a}, {ones({2})})[a].dtype(), DType::float64);
-  EXPECT_TRUE(Grads(Params{a}, {TrackedTensor()})[a].is_structural_zero());
-}
-
-TEST(Grads, ArithmeticInsideATransformIsRecorded) {
-  const TrackedTensor w = leaf({3});
-  const Params ps{w};
-  const Grads gs = gradient(ps, [&] {
-    const Grads inner = gradient(ps, [&] { return sum(w * w * w); });
-    return sum((inner * inner / 2 - inner)[w]);  // 9w⁴/2 − 3w²
-  });
-  EXPECT_EQ(host(gs[w]), (Vector{486 - 18}));
-}
-
-TEST(Update, AddsInPlaceAndClearsTheGradient) {
-  const TrackedTensor x = leaf({1, 2, 3});
-  backward(sum(x));
-  update(x, leaf({4, 5, 6}));
-  EXPECT_EQ(host(x), (Vector{5, 7, 9}));
-  EXPECT_FALSE(x.grad().defined());
-  update(x, 1);
-  EXPECT_EQ(host(x), (Vector{6, 8, 10}));
-  update(x, -0.5 * x);
-  EXPECT_EQ(host(x), (Vector{3, 4, 5}));
-  const TrackedTensor s = param(3);
-  update(s, 4);
-  EXPECT_EQ(s.item<double>(), 7);
-  EXPECT_THROW(update(x * 2, 1.0), GraphError);
-  EXPECT_THROW(update(x, tensor({1.0, 2.0})), ShapeError);
-}
-
-TEST(Update, BetweenForwardAndBackwardDoesNotCorruptTheTape) {
-  const TrackedTensor w = leaf({2, 3}), x = leaf({5, 7});
-  const TrackedTensor written = materialize(w * x);
-  const TrackedTensor pending = w * x;
-  update(w, 100.0);
-  w.assign(tensor({-1.0, -1.0}).data());
-  update_in_place({{x}}, 1, [](const std::vector<TrackedTensor>& t) {
-    return std::vector{t[0] * 0.0};
-  });
-  EXPECT_EQ(host(pending), (Vector{10, 21}));
-  for (const TrackedTensor& y : {written, pending}) {
-    w.clear_grad();
-    x.clear_grad();
-    backward(sum(y));
-    EXPECT_EQ(host(w.grad()), (Vector{5, 7}));
-    EXPECT_EQ(host(x.grad()), (Vector{2, 3}));
-  }
-}
-
-TEST(Param, OfScalarsAndListsFloatsIntegers) {
-  EXPECT_EQ(param(3.0).dtype(), default_dtype());
-  EXPECT_EQ(param(2).item<double>(), 2);
-  EXPECT_TRUE(param(2).is_leaf());
-  EXPECT_EQ(param(2, {DType::float64}).dtype(), DType::float64);
-  EXPECT_EQ(param({1, 2, 3}).dtype(), default_dtype());
-  EXPECT_EQ(param({1.0, 2.0}).dtype(), DType::float64);
-  EXPECT_EQ(param({{1.0, 2.0}, {3.0, 4.0}}).shape(), (Shape{2, 2}));
-  EXPECT_EQ(param(std::vector<float>{1, 2}).shape(), (Shape{2}));
-  EXPECT_THROW(param(tensor({1, 2})), DTypeError);
-  const TrackedTensor b = param(0.25);
-  backward(b);
-  EXPECT_EQ(b.grad().item<double>(), 1);
-}
-
-TEST(Param, OfATensorCutsTheGraph) {
-  const TrackedTensor w = leaf({2});
-  const TrackedTensor inner = param(w * w);
-  backward(sum(inner * 3.0));
-  EXPECT_FALSE(w.grad().defined());
-  EXPECT_EQ(host(inner.grad()), (Vector{3}));
+  EXPECT_EQ(read(gs[w]), (Doubles{6}));
+  EXPECT_EQ(read(w), (Doubles{13}));
 }
 
 }  // namespace
